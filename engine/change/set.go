@@ -1,0 +1,166 @@
+package change
+
+import (
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/dayops/dayops/engine/reader"
+)
+
+// Content is the bytes of a Write: small ones at hand, large ones a hash and an opener.
+type Content struct {
+	Size   int64
+	SHA256 string
+	Bytes  []byte                        // nil for a large file
+	Open   func() (io.ReadCloser, error) `json:"-"`
+}
+
+// Attr is a mode and an ownership; nil and "" leave things as they are.
+type Attr struct {
+	Mode  *fs.FileMode
+	Owner string
+	Group string
+}
+
+// Write gives a file its content, in one step.
+type Write struct {
+	Path   string
+	Before reader.File // as planned from, with SHA256; Exists false: made new
+	Was    []byte      // the old text where it was read, for the diff
+	After  Content
+	Attr   Attr
+	Backup bool // keep the old file beside it, named by the time
+	Hide   bool // never show a diff: no_log, or not text
+}
+
+// Attrs changes mode and ownership of what is there.
+type Attrs struct {
+	Path      string
+	Before    reader.File
+	Attr      Attr
+	Recursive bool
+}
+
+// Dir makes a folder, with its parents.
+type Dir struct {
+	Path   string
+	Before reader.File
+	Attr   Attr
+}
+
+// Link makes a symbolic or hard link, in one step.
+type Link struct {
+	Path   string
+	Target string
+	Hard   bool
+	Before reader.File
+}
+
+// Move renames on one host. To must not exist.
+type Move struct {
+	From, To string
+	Before   reader.File
+}
+
+// Remove moves what is at Path aside; it never deletes.
+type Remove struct {
+	Path   string
+	Before reader.File
+}
+
+// Unit changes a systemd unit's state.
+type Unit struct {
+	Name         string
+	Before       reader.Unit
+	Active       *bool // want it running, or stopped
+	Enabled      *bool
+	Masked       *bool
+	Restart      bool // an action: always done
+	Reload       bool
+	DaemonReload bool // before anything else
+}
+
+// Package installs, upgrades or removes packages through the host's manager.
+type Package struct {
+	Manager string   // apt, dnf, yum
+	Install []string // names, or name=version (apt), name-version (dnf, yum)
+	Remove  []string
+	Latest  bool             // upgrade Install to the newest
+	Refresh bool             // read the repositories' lists first
+	Before  []reader.Package // what is installed of them
+	NoStart bool             // apt: do not let the package start its daemons
+}
+
+// Exec runs a command whose effect dayops cannot know. Only command and shell
+// may leave Done empty.
+type Exec struct {
+	Argv    []string
+	Env     map[string]string
+	Dir     string
+	Stdin   []byte
+	Limit   time.Duration
+	Done    *Probe // tells whether it has been done already
+	Class   Risk
+	Purpose string // for Summary; "" shows Argv
+}
+
+// Probe asks a host a question. Argv must be in the reader's table of
+// read-only programs, or Path must be set.
+type Probe struct {
+	Argv   []string
+	Code   int    // exit code that means yes
+	Path   string // yes when this exists
+	Absent bool   // yes when Path does not exist
+}
+
+// Transfer moves bytes between a host, the control machine and the store.
+// Exactly one From and one To.
+type Transfer struct {
+	FromFile *reader.File // a file of the host
+	FromTree *Tree        // many files of the host
+	ToLocal  string       // a file of the control machine, written in one step, 0600
+	ToSet    *SetTarget   // a new backup set
+	ToDir    string       // a folder of the same host: 0700
+}
+
+// Tree is what a Transfer takes of a host.
+type Tree struct {
+	Root     string // "" or the folder that stands for /
+	Items    []TreeItem
+	Exclude  []string // globs below Root
+	MaxFile  int64    // larger files are reported as missed; 0: no limit
+	Packages bool     // also packages.txt
+}
+
+// TreeItem is one path or glob of a Tree.
+type TreeItem struct {
+	Path     string
+	Optional bool   // its absence is listed, not an error
+	Why      string // for people: "guide 4.1"
+}
+
+// SetTarget names the backup set that a Transfer makes.
+type SetTarget struct {
+	Dir  string // of the control machine
+	Host string
+	Kind string // host_backup
+}
+
+// Wait holds the run until the host answers a question, or Limit is over.
+type Wait struct {
+	Port    int      // TCP port at Address that must accept, or refuse with Gone
+	Address string   // "" is the loopback address of the host itself
+	Path    string   // must exist, or not with Gone
+	Match   string   // regular expression that Path's content or the port's banner must have
+	Unit    string   // must be active
+	Argv    []string // a probe from the reader's table that must exit 0
+	Gone    bool
+	Delay   time.Duration
+	Every   time.Duration // 0: one second
+	Limit   time.Duration // never 0
+}
+
+// Reboot and Bracket complete the set: Reboot waits for another boot id,
+// Bracket does Do and then, by a trap on the host itself, always Then.
+// They come with the journal, which they need to be safe.

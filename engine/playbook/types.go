@@ -1,0 +1,82 @@
+// Package playbook reads playbooks into typed trees that keep every place, and
+// binds them against inventory, tasks and variables, so that every mistake in
+// every file is told before anything is connected.
+package playbook
+
+import (
+	"time"
+
+	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/engine/strictyaml"
+)
+
+// Playbook is one file, as Load read it.
+type Playbook struct {
+	File    string // as given, or "builtin:NAME"
+	Dir     string // folder that relative files start from
+	Builtin bool
+	Text    []byte
+	Plays   []*Play
+}
+
+// Play is one play. Nodes may hold templates.
+type Play struct {
+	At             *strictyaml.Node
+	Index          int // from 1
+	Name           string
+	Hosts          *strictyaml.Node // a pattern, or a list of patterns
+	Vars           *strictyaml.Node // a Map, or nil
+	VarsFiles      []*strictyaml.Node
+	Become         *bool
+	BecomeUser     *strictyaml.Node
+	GatherFacts    *bool // nil: yes
+	Serial         []Amount
+	MaxFailPercent *float64
+	AnyErrorsFatal bool
+	Tags           []string
+	Environment    *strictyaml.Node
+	Steps          []*Step // `tasks`
+	Handlers       []*Step
+}
+
+// Amount is a number of hosts, or a share of them in percent (of the play's
+// hosts, rounded down, at least 1).
+type Amount struct {
+	Count   int
+	Percent float64
+}
+
+// Step is one entry of `tasks` or `handlers`: a task with its conditions.
+type Step struct {
+	At           *strictyaml.Node
+	ID           string           // "1.3": play and place from 1; "1.h2" for handlers
+	Name         *strictyaml.Node // may hold a template; nil: the task's name is shown
+	Task         string           // the task key, without ansible.builtin.
+	TaskAt       *strictyaml.Node
+	Params       *strictyaml.Node
+	When         []*strictyaml.Node // all must hold
+	Loop         *strictyaml.Node
+	LoopVar      string // "item" unless loop_control says otherwise
+	Register     string
+	Notify       []*strictyaml.Node
+	Listen       []string // handlers
+	Tags         []string
+	Vars         *strictyaml.Node
+	Become       *bool
+	BecomeUser   *strictyaml.Node
+	IgnoreErrors *strictyaml.Node // bool or expression
+	ChangedWhen  []*strictyaml.Node
+	FailedWhen   []*strictyaml.Node
+	NoLog        *strictyaml.Node
+	Retries      *strictyaml.Node
+	Delay        *strictyaml.Node
+	Until        []*strictyaml.Node
+	Timeout      time.Duration // 0: the engine's limit for a change
+	RunOnce      *bool
+	DelegateTo   *strictyaml.Node
+	Environment  *strictyaml.Node
+	Handler      bool
+}
+
+// Pos is where the step begins.
+func (s *Step) Pos() source.Pos { return s.At.Pos }

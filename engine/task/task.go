@@ -1,0 +1,166 @@
+// Package task is the contract between the engine and its tasks. A task never
+// changes a host: it reads hosts, and returns changes from a closed set. Only
+// the engine applies them.
+//
+//	Validate (no host) -> Check (read only) -> Plan (pure) -> Apply (engine) -> Verify
+package task
+
+import (
+	"context"
+	"time"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/facts"
+)
+
+// Kind says what a second run means.
+type Kind int
+
+const (
+	State  Kind = iota // brings about a state: a second plan is empty
+	Action             // every run does something: a backup, a command
+	Assert             // looks and judges; its plan has findings and no changes
+)
+
+func (k Kind) String() string { return [...]string{"state", "action", "assert"}[k] }
+
+// Task concerns one host. P is decoded from the playbook, S is what Check
+// learns about a host; both are plain data. A field of S tagged
+// `plan:"volatile"` may differ between two Checks of an unchanged host.
+type Task[P, S any] interface {
+	// Check reads one host.
+	Check(ctx context.Context, r Reader, p P) (S, error)
+	// Plan does no I/O: same input, same plan.
+	Plan(in Input[P, S]) (Plan, error)
+}
+
+// ClusterTask concerns several hosts and is planned once, with every host's
+// state in view.
+type ClusterTask[P, S any] interface {
+	Check(ctx context.Context, r Reader, p P) (S, error)
+	// Plan sees every host of the play's batch (and of Spec.Reach) in
+	// inventory order, those that could not be read with their error.
+	Plan(in ClusterInput[P, S]) (Plan, error)
+}
+
+// Resulter is a Task that says what `register` sees beside the engine's own
+// changed, failed, skipped, msg, and rc, stdout, stderr of an Exec. Result
+// returns a struct; its yaml tags are the keys and its doc tags document them.
+// It is pure.
+type Resulter[P, S any] interface {
+	Result(in Input[P, S], out Outcome) any
+}
+
+// Verifier is an Action whose result can be proven; the engine calls it after
+// Apply. Findings with status Fail make the step fail.
+type Verifier[P, S any] interface {
+	Verify(ctx context.Context, r Reader, in Input[P, S], out Outcome) ([]Finding, error)
+}
+
+// Validator is a parameter type that checks what the tags cannot say, such as
+// two parameters that exclude each other. It is called when a playbook is
+// bound, if no parameter holds a template, and again for each host.
+type Validator interface{ Validate() error }
+
+// Input is all that Plan may look at.
+type Input[P, S any] struct {
+	Host   string // whose variables and facts these are
+	Target string // where it happens; differs from Host with delegate_to
+	Params P
+	Facts  facts.Host // of Target; zero unless Spec.Facts
+	State  S
+	Now    time.Time
+}
+
+// ClusterInput is every host's Input, in inventory order.
+type ClusterInput[P, S any] struct {
+	Hosts []HostInput[P, S]
+	Now   time.Time
+}
+
+// HostInput is one host's Input, or the error that its Check gave.
+type HostInput[P, S any] struct {
+	Input[P, S]
+	Groups []string
+	Reach  bool // outside play, batch and --limit; here because of Spec.Reach
+	Err    error
+}
+
+// Outcome is what applying one host's part of a plan gave.
+type Outcome struct {
+	Changed bool
+	Steps   []change.Outcome // of this host's changes, in the order of the plan
+}
+
+// Plan is what a task wants to happen.
+type Plan struct {
+	Stages    []Stage
+	Finally   []Step // run whatever happens: start again, remove the staging file
+	OnFailure Failure
+	Findings  []Finding
+	// Facts are variables that this step sets, by host: set_fact.
+	Facts map[string]map[string]any
+}
+
+// Stage is a barrier: all hosts finish it before any starts the next.
+type Stage struct {
+	Name   string
+	Steps  []Step
+	Window int          // hosts at once: 0 all, 1 one after the other
+	Until  *change.Wait // must hold before the next window starts
+}
+
+// Step is one change on one host. Host "" is Input.Target.
+type Step struct {
+	Host   string
+	Change change.Change
+}
+
+// Failure says what happens to the rest when a change fails.
+type Failure int
+
+const (
+	Stop     Failure = iota
+	Rollback         // inverses, stage by stage backwards, under the same barriers
+)
+
+// Finding is one judgement about a host (or, with Host "", the cluster).
+type Finding struct {
+	Host   string
+	Status Status
+	Text   string // one line: "entropy 3700 of 4096"
+	Hint   string // what to do about it
+}
+
+// Status of a Finding.
+type Status int
+
+const (
+	OK Status = iota
+	Warn
+	Fail
+)
+
+// Do is the plan of one host: these changes, one after the other.
+func Do(changes ...change.Change) Plan {
+	if len(changes) == 0 {
+		return Plan{}
+	}
+	s := Stage{}
+	for _, c := range changes {
+		s.Steps = append(s.Steps, Step{Change: c})
+	}
+	return Plan{Stages: []Stage{s}}
+}
+
+// Changes lists the plan's changes in order, Finally last.
+func (p Plan) Changes() []Step {
+	var out []Step
+	for _, s := range p.Stages {
+		out = append(out, s.Steps...)
+	}
+	return append(out, p.Finally...)
+}
+
+// Empty tells a plan that changes nothing.
+func (p Plan) Empty() bool { return len(p.Changes()) == 0 }
