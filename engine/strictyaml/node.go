@@ -60,12 +60,27 @@ func (n *Node) Keys() []string {
 	return keys
 }
 
-// Mistake makes a mistake at this node's place, underlining its raw text.
+// Mistake makes a mistake at this node's place, underlining its raw text, with
+// its quotes.
 func (n *Node) Mistake(text, hint string) *source.Mistake {
 	if n == nil {
 		return &source.Mistake{Text: text, Hint: hint}
 	}
-	return &source.Mistake{Pos: n.Pos, Line: n.Line, Len: len([]rune(n.Raw)), Text: text, Hint: hint}
+	return &source.Mistake{Pos: n.Pos, Line: n.Line, Len: n.width(), Text: text, Hint: hint}
+}
+
+func (n *Node) width() int {
+	line := []rune(n.Line)
+	if !n.Quote || n.Pos.Col < 1 || n.Pos.Col > len(line) {
+		return len([]rune(n.Raw))
+	}
+	switch line[n.Pos.Col-1] {
+	case '"', '\'':
+		return len([]rune(n.Raw)) + 2
+	case '|', '>':
+		return 1
+	}
+	return len([]rune(n.Raw))
 }
 
 // Any gives plain data: nil, string, bool, int64, float64, []any and
