@@ -127,7 +127,7 @@ func TestDecodeMistakes(t *testing.T) {
 		{"dest: x\nnums: [1, b, c]", "2:11 \"nums\": must be a whole number, got \"b\"\n2:14 \"nums\": must be a whole number, got \"c\""},
 		{"dest: x\nenv: [a]", `2:6 "env": must be a map of string, got a list`},
 		{"dest: x\nenv: {A: no}", `2:10 "A": must be a string, got the bool no | write it in quotes: "no"`},
-		{"dest: x\ninner: {pth: 1}", "2:9 unknown key \"pth\" of inner | did you mean \"path\"?\n2:9 missing \"path\" of inner | where"},
+		{"dest: x\ninner: {pth: 1}", "2:8 missing \"path\" of inner | where\n2:9 unknown key \"pth\" of inner | did you mean \"path\"?"},
 		{"dest: x\ninner: 3", `2:8 inner must be a map of keys and values, got 3`},
 		{"dest: x\ntimeout: soon", `2:10 "timeout": "soon" is not a duration | write seconds (30) or a text like 30s, 5m, 1h30m, 2d`},
 		{"dest: x\nmax: 10Q", `2:6 "max": "10Q" is not a size | write bytes (1048576) or a text like 512K, 10M, 1GiB`},
