@@ -5,8 +5,6 @@ package reader
 import (
 	"io/fs"
 	"time"
-
-	"github.com/dayops/dayops/engine/conn"
 )
 
 // File is one entry of a host's file system as lstat sees it. Exists false
@@ -67,18 +65,14 @@ func (u Unit) Enabled() bool {
 	return u.UnitFileState == "enabled" || u.UnitFileState == "enabled-runtime"
 }
 
+// Masked tells whether the unit cannot be started at all.
+func (u Unit) Masked() bool {
+	return u.LoadState == "masked" || u.UnitFileState == "masked" || u.UnitFileState == "masked-runtime"
+}
+
 // Package is one installed package.
 type Package struct {
 	Name    string
 	Version string // epoch:version-release as the package manager prints it
 	Arch    string
 }
-
-// Reader reads one host as one account.
-type Reader struct {
-	conn conn.Conn
-	as   string
-}
-
-// New reads through c as the account as; "" is the login account.
-func New(c conn.Conn, as string) *Reader { return &Reader{conn: c, as: as} }
