@@ -1,0 +1,72 @@
+package playbook
+
+import (
+	"slices"
+
+	"github.com/dayops/dayops/engine/task"
+)
+
+// Bound is a playbook whose every name has been found: hosts, tasks,
+// handlers, variables. Bind makes it; the engine runs it as it is.
+type Bound struct {
+	*Playbook
+	Plays []*BoundPlay
+}
+
+// BoundPlay is a play with its hosts.
+type BoundPlay struct {
+	*Play
+	Targets   []string     // hosts of the pattern that --limit leaves, in inventory order
+	Empty     string       // why there are none, for people: "group lb is empty"
+	Steps     []*BoundStep // those that tags select
+	Handlers  []*BoundStep
+	VarsFiles []*VarsFile // as read, in order
+}
+
+// BoundStep is a step with its task.
+type BoundStep struct {
+	*Step
+	Def *task.Definition
+}
+
+// Title is the heading: the play's name, else its hosts pattern.
+func (p *BoundPlay) Title() string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return p.Hosts.Raw
+}
+
+// NeedsHosts tells whether any step, handler or fact gathering of the play needs a connection.
+func (p *BoundPlay) NeedsHosts() bool {
+	if p.GatherFacts == nil || *p.GatherFacts {
+		return true
+	}
+	for _, s := range slices.Concat(p.Steps, p.Handlers) {
+		if !s.Def.Control {
+			return true
+		}
+	}
+	return false
+}
+
+// Title is the heading of a step: its name as written, else the task's.
+func (s *BoundStep) Title() string {
+	if s.Name != nil {
+		return s.Name.Raw
+	}
+	return s.Task
+}
+
+// HostNames lists the hosts of all plays, each once, in order of appearance.
+func (b *Bound) HostNames() []string {
+	var out []string
+	for _, p := range b.Plays {
+		for _, h := range p.Targets {
+			if !slices.Contains(out, h) {
+				out = append(out, h)
+			}
+		}
+	}
+	return out
+}
