@@ -96,7 +96,8 @@ type Outcome struct {
 	Outputs map[string]string // values that later changes name by Output
 	Missed  []Missed          // items of a Transfer that are not in it: the result is partial
 	Aside   []string          // paths on the host where old data lies now
-	Data    any               // what else a Transfer learned: its manifest
+	Notes   []string          // for people, one line each
+	Data    any               // what else a Transfer learned: a SetResult or a CopyResult
 }
 
 // Missed is one item that a Transfer could not take.

@@ -124,27 +124,29 @@ type Transfer struct {
 	ToDir    string       // a folder of the same host: 0700
 }
 
-// Tree is what a Transfer takes of a host.
+// Tree is what a Transfer takes of a host. See ListTree for what it finds.
 type Tree struct {
 	Root     string // "" or the folder that stands for /
 	Items    []TreeItem
-	Exclude  []string // globs below Root
+	Exclude  []string // globs below Root; one without a slash matches a name at any depth
 	MaxFile  int64    // larger files are reported as missed; 0: no limit
-	Packages bool     // also packages.txt
+	Packages bool     // also packages.txt: the installed packages
+	Trust    bool     // also trust.txt: the certificates that the host trusts, where it has the tool
 }
 
 // TreeItem is one path or glob of a Tree.
 type TreeItem struct {
-	Path     string
+	Path     string // absolute, without Root
 	Optional bool   // its absence is listed, not an error
 	Why      string // for people: "guide 4.1"
 }
 
 // SetTarget names the backup set that a Transfer makes.
 type SetTarget struct {
-	Dir  string // of the control machine
-	Host string
-	Kind string // host_backup
+	Dir   string // of the control machine; "" is Host.Store
+	Host  string
+	Kind  string            // host_backup
+	Facts map[string]string // for the manifest
 }
 
 // Wait holds the run until the host answers a question, or Limit is over.

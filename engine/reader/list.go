@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -29,7 +30,8 @@ exit 0`
 // IncompleteError: a listing lacks what could not be looked at.
 type IncompleteError struct {
 	Denied []string // roots that may not be looked at
-	Detail string   // what find said about the rest
+	Detail string   // what find said about the rest: the end of it
+	Lines  []string // and all of it, as far as it was kept
 }
 
 func (e *IncompleteError) Error() string {
@@ -82,7 +84,7 @@ func (r *Reader) List(ctx context.Context, roots ...string) ([]File, error) {
 		return nil, err
 	}
 	if detail := lastLines(res.Stderr.String(), 5); detail != "" || len(denied) > 0 {
-		return files, &IncompleteError{Denied: denied, Detail: detail}
+		return files, &IncompleteError{Denied: denied, Detail: detail, Lines: nonEmpty(res.Stderr.String())}
 	}
 	return files, nil
 }
@@ -130,4 +132,8 @@ func parseList(answer string) (files []File, denied []string, err error) {
 		}
 	}
 	return nil, nil, senseless("find", "no end")
+}
+
+func nonEmpty(s string) []string {
+	return slices.DeleteFunc(strings.Split(s, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
 }
