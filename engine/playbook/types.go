@@ -76,6 +76,9 @@ type Step struct {
 	DelegateTo   *strictyaml.Node
 	Environment  *strictyaml.Node
 	Handler      bool
+
+	keys  []strictyaml.Pair // all that may be the task key; Bind, which knows the tasks, decides
+	words bool              // a word that is not supported was among the keys
 }
 
 // Pos is where the step begins.
