@@ -32,7 +32,7 @@ func (h *Host) Command(argv ...string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]string{"nsenter", "-t", strconv.Itoa(p), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--",
+	return append([]string{"nsenter", "-t", strconv.Itoa(p), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--",
 		"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C"}, argv...), nil
 }
 
@@ -95,10 +95,20 @@ func (h *Host) Rekey(ctx context.Context) error {
 			}
 		}
 	}
-	if _, err := run(ctx, "ssh-keygen", "-q", "-A", "-f", h.Root()); err != nil {
+	if err := h.newKeys(ctx); err != nil {
 		return err
 	}
 	return h.reloadSSH(ctx)
+}
+
+// newKeys makes the host keys that are missing; RSA with 2048 bits, for longer ones take a second each.
+func (h *Host) newKeys(ctx context.Context) error {
+	rsa := filepath.Join(h.Root(), sshDir, "ssh_host_rsa_key")
+	if _, err := run(ctx, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-C", "root@"+h.Name, "-f", rsa); err != nil {
+		return err
+	}
+	_, err := run(ctx, "ssh-keygen", "-q", "-A", "-f", h.Root())
+	return err
 }
 
 // RestoreKeys undoes Rekey.

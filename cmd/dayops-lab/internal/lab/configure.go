@@ -33,7 +33,7 @@ func (l *Lab) dressing(now time.Time) (*dress.Cluster, error) {
 // configure gives the host its name, address, keys, accounts and clock source.
 func (h *Host) configure(ctx context.Context) error {
 	root := h.Root()
-	if _, err := run(ctx, "ssh-keygen", "-q", "-A", "-f", root); err != nil {
+	if err := h.newKeys(ctx); err != nil {
 		return err
 	}
 	files := []struct {

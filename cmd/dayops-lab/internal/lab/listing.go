@@ -210,6 +210,19 @@ func readBaseSums(base string) *baseSums {
 	return b
 }
 
+func (b *baseSums) find(p string) (string, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s, ok := b.sums[p]
+	return s, ok && p != ""
+}
+
+func (b *baseSums) add(p, sum string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sums[p] = sum
+}
+
 func (b *baseSums) write(base string) error {
 	var out strings.Builder
 	for p, s := range b.sums {
@@ -232,7 +245,7 @@ func (l *lister) hash(ctx context.Context) error {
 		if it.sum != "" {
 			continue
 		}
-		if s, ok := known.sums[it.base]; ok && it.base != "" {
+		if s, ok := known.find(it.base); ok {
 			it.sum = s
 			continue
 		}
@@ -246,9 +259,7 @@ func (l *lister) hash(ctx context.Context) error {
 			}
 			it.sum = s
 			if err == nil && it.base != "" {
-				known.mu.Lock()
-				known.sums[it.base] = s
-				known.mu.Unlock()
+				known.add(it.base, s)
 			}
 			return err
 		})
