@@ -16,6 +16,7 @@ type builder struct {
 	inv      *Inventory
 	mistakes *source.Mistakes
 	warned   map[string]bool // texts of warnings that are given once
+	checked  map[string]bool // names of variables that checkVar has seen
 	full     bool            // MaxHosts was reported
 	edges    map[edge]*strictyaml.Node
 }
@@ -28,6 +29,7 @@ func newBuilder() *builder {
 		inv:      &Inventory{hosts: map[string]*Host{}, groups: map[string]*Group{}, members: map[string][]string{}},
 		mistakes: &source.Mistakes{},
 		warned:   map[string]bool{},
+		checked:  map[string]bool{},
 		edges:    map[edge]*strictyaml.Node{},
 	}
 	for _, name := range []string{"all", "ungrouped"} {
@@ -107,6 +109,7 @@ func (b *builder) entry(g *Group, text string, key *strictyaml.Node, vars []stri
 	for _, p := range vars {
 		b.checkVar(p, "host "+text)
 	}
+	conflicts := map[string]bool{}
 	for _, name := range names {
 		h := b.inv.hosts[name]
 		if h == nil {
@@ -126,7 +129,9 @@ func (b *builder) entry(g *Group, text string, key *strictyaml.Node, vars []stri
 			h.groups = append(h.groups, g)
 		}
 		for _, p := range vars {
-			b.set(&h.vars, p, file, "host", name)
+			if !conflicts[p.Key] && !b.set(&h.vars, p, file, "host", name) {
+				conflicts[p.Key] = true // once for all hosts of a range
+			}
 		}
 	}
 }
@@ -162,21 +167,26 @@ func (b *builder) groupVar(g *Group, p strictyaml.Pair, file string) {
 
 // set refuses a second, different value from the same file: which of the two
 // was meant cannot be known. A later file may replace an earlier one's value.
-func (b *builder) set(s *varSet, p strictyaml.Pair, file, what, name string) {
+func (b *builder) set(s *varSet, p strictyaml.Pair, file, what, name string) bool {
 	if old, from := s.get(p.Key); old != nil && from == file && !sameValue(old.Value, p.Value) {
 		text := fmt.Sprintf("variable %q of %s %q has two values in this file", p.Key, what, name)
 		b.mistakes.Add(p.KeyAt.Mistake(text, fmt.Sprintf("the other one is in line %d", old.KeyAt.Pos.Line)))
-		return
+		return false
 	}
 	s.set(p, file)
+	return true
 }
 
 var identifier = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_]*$`)
 
 func isIdentifier(name string) bool { return identifier.MatchString(name) }
 
-// checkVar looks at a variable's name, and for values that dayops cannot read.
+// checkVar looks at a variable's name, once for each name.
 func (b *builder) checkVar(p strictyaml.Pair, of string) {
+	if b.checked[p.Key] {
+		return
+	}
+	b.checked[p.Key] = true
 	switch {
 	case !isIdentifier(p.Key):
 		b.warn(p.KeyAt, fmt.Sprintf("%q cannot be used as a variable in templates", p.Key), "use letters, digits and _")
@@ -184,21 +194,5 @@ func (b *builder) checkVar(p strictyaml.Pair, of string) {
 		if hint := source.DidYouMean(p.Key, connectionNames()); hint != "" {
 			b.warn(p.KeyAt, fmt.Sprintf("variable %q of %s has no meaning to dayops", p.Key, of), hint)
 		}
-	}
-	b.checkValue(p.Value)
-}
-
-func (b *builder) checkValue(n *strictyaml.Node) {
-	if n == nil {
-		return
-	}
-	if n.Tag == "!vault" {
-		b.mistakes.Add(n.Mistake("values encrypted with ansible-vault cannot be read yet", "give it with -e @FILE, or decrypt it with ansible-vault"))
-	}
-	for _, p := range n.Pairs {
-		b.checkValue(p.Value)
-	}
-	for _, it := range n.Items {
-		b.checkValue(it)
 	}
 }

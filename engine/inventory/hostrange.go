@@ -129,7 +129,7 @@ func sequence(inside string, limit int) ([]string, *nameError) {
 	if len(begin) > 1 && begin[0] == '0' {
 		if pad = len(begin); pad != len(end) {
 			return nil, &nameError{text: "begin and end must have the same number of digits when begin starts with 0",
-				hint: fmt.Sprintf("for example [%s:%0*d]", begin, pad, b)}
+				hint: fmt.Sprintf("for example [%0*d:%0*d]", max(pad, len(end)), a, max(pad, len(end)), b)}
 		}
 	}
 	return steps(a, b, step, limit, func(i int) string { return fmt.Sprintf("%0*d", pad, i) })

@@ -214,9 +214,11 @@ func (f *iniFile) host(text string) {
 		if i == 0 {
 			continue
 		}
-		if p := f.assignment(w); p != nil {
-			vars = f.append(vars, *p, name)
+		p := f.assignment(w, words[i:])
+		if p == nil {
+			return
 		}
+		vars = f.append(vars, *p, name)
 	}
 	f.b.entry(f.group, name.Raw, name, vars, f.file)
 }
@@ -234,13 +236,16 @@ func (f *iniFile) append(vars []strictyaml.Pair, p strictyaml.Pair, host *strict
 	return append(vars, p)
 }
 
-func (f *iniFile) assignment(w word) *strictyaml.Pair {
+// assignment reads NAME=VALUE; rest is the line from w on.
+func (f *iniFile) assignment(w word, rest []word) *strictyaml.Pair {
 	key, _, found := strings.Cut(w.String(), "=")
 	col := w.cols0(f.col)
 	if !found || key == "" {
-		hint := "one host in each line; variables are NAME=VALUE without spaces around ="
-		if strings.HasPrefix(w.String(), "=") || strings.HasSuffix(w.String(), ":") {
-			hint = "write NAME=VALUE without spaces"
+		hint := "write one host in each line"
+		if !found && len(rest) > 1 && strings.HasPrefix(rest[1].String(), "=") {
+			hint = "write it without spaces around ="
+		} else if name, ok := strings.CutSuffix(w.String(), ":"); ok {
+			hint = "write " + name + "=VALUE"
 		}
 		f.wrong(col, w.String(), "NAME=VALUE is expected behind a host name", hint)
 		return nil

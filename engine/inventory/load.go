@@ -54,7 +54,7 @@ func Load(sources []string) (*Inventory, error) {
 func (inv *Inventory) WithPlaybook(dir string) (*Inventory, error) {
 	c := *inv
 	c.warnings = slices.Clone(inv.warnings)
-	b := &builder{inv: &c, mistakes: &source.Mistakes{}, warned: map[string]bool{}}
+	b := &builder{inv: &c, mistakes: &source.Mistakes{}, warned: map[string]bool{}, checked: map[string]bool{}}
 	for _, w := range c.warnings {
 		b.warned[w.Text] = true
 	}
@@ -141,7 +141,7 @@ func (b *builder) file(path string) {
 		}
 		b.yaml(path, root)
 	default:
-		if m := notUTF8(path, data); m != nil {
+		if m := notText(path, data); m != nil {
 			b.mistakes.Add(m)
 			return
 		}
@@ -205,37 +205,45 @@ func isYAML(ext string, data []byte) bool {
 	case ".ini", ".cfg":
 		return false
 	}
-	return yamlStart.MatchString(firstLine(data))
+	text, _ := firstLine(data)
+	return yamlStart.MatchString(text)
 }
 
-func firstLine(data []byte) string {
+// firstLine gives the first line that says something, and its number.
+func firstLine(data []byte) (text string, no int) {
 	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
-		if line = strings.TrimSpace(line); line != "" && line[0] != '#' && line[0] != ';' {
-			return line
+		no++
+		if text = strings.TrimSpace(line); text != "" && text[0] != '#' && text[0] != ';' {
+			return text, no
 		}
 	}
-	return ""
+	return "", no
 }
 
 func (b *builder) yamlError(path, ext string, data []byte, err error) {
-	if sectionStart.MatchString(firstLine(data)) {
-		b.mistakes.Add(&source.Mistake{Pos: source.Pos{File: path, Line: 1, Col: 1}, Text: "this file is INI, but its name ends in " + ext,
-			Hint: "rename it to " + strings.TrimSuffix(filepath.Base(path), ext) + ".ini"})
+	if text, no := firstLine(data); sectionStart.MatchString(text) {
+		b.mistakes.Add(&source.Mistake{Pos: source.Pos{File: path, Line: no, Col: 1}, Line: text, Len: len(text),
+			Text: "this file is INI, but its name ends in " + ext, Hint: "rename it to " + strings.TrimSuffix(filepath.Base(path), ext) + ".ini"})
 		return
 	}
 	b.mistakes.AddErr(err)
 }
 
-// notUTF8 finds the first byte that is not UTF-8, or a NUL.
-func notUTF8(path string, data []byte) *source.Mistake {
+// notText finds the first byte that is not UTF-8, or a NUL.
+func notText(path string, data []byte) *source.Mistake {
 	no := 0
 	for line := range strings.Lines(string(data)) {
 		no++
 		col := 1
 		for i, r := range line {
-			if _, size := utf8.DecodeRuneInString(line[i:]); r == utf8.RuneError && size == 1 || r == 0 {
-				return &source.Mistake{Pos: source.Pos{File: path, Line: no, Col: col}, Text: "this file is not UTF-8 text",
-					Hint: "convert it, for example with iconv -f latin1 -t utf-8"}
+			m := &source.Mistake{Pos: source.Pos{File: path, Line: no, Col: col}, Line: strings.ToValidUTF8(strings.TrimRight(line, "\r\n"), "?")}
+			switch _, size := utf8.DecodeRuneInString(line[i:]); {
+			case r == utf8.RuneError && size == 1:
+				m.Text, m.Hint = fmt.Sprintf("byte 0x%02x is not UTF-8", line[i]), "save the file as UTF-8"
+				return m
+			case r == 0:
+				m.Text, m.Hint = "a NUL byte: this is not a text file", ""
+				return m
 			}
 			col++
 		}

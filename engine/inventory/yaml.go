@@ -86,7 +86,11 @@ func (b *builder) entries(what string, n *strictyaml.Node) []strictyaml.Pair {
 			return []strictyaml.Pair{{Key: name, KeyAt: n, Value: &strictyaml.Node{Pos: n.Pos, Line: n.Line}}}
 		}
 	}
-	b.mistakes.Add(n.Mistake(what+" must be a map, not a list", `write "NAME:" in each line, without the dash`))
+	hint := `write "NAME:" in each line`
+	if n.Kind == strictyaml.Seq {
+		hint += ", without the dash"
+	}
+	b.mistakes.Add(n.Mistake(what+" must be a map", hint))
 	return nil
 }
 
