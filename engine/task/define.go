@@ -133,7 +133,7 @@ func (d *Definition) Decode(n *strictyaml.Node, template func(*strictyaml.Node) 
 	n = d.freeForm(n)
 	p := reflect.New(d.params)
 	templated := false
-	opt := strictyaml.Options{}
+	opt := strictyaml.Options{Of: d.Name}
 	if template != nil {
 		opt.Template = func(n *strictyaml.Node) bool {
 			is := template(n)
