@@ -38,14 +38,6 @@ func ListTree(ctx context.Context, l Lister, t Tree) (Listing, error) {
 	if err := w.tree.check(); err != nil {
 		return Listing{}, err
 	}
-	if w.root != "" {
-		if err := w.look(ctx, []string{w.root}); err != nil {
-			return Listing{}, err
-		}
-		if f := w.seen[w.root]; f.Type != reader.Directory {
-			return Listing{}, fmt.Errorf("root %s is not a folder on the host", reader.Printable(w.root))
-		}
-	}
 	if err := w.resolve(ctx); err != nil {
 		return Listing{}, err
 	}
@@ -111,8 +103,14 @@ func (w *treeWalk) resolve(ctx context.Context) error {
 				ask = append(ask, w.fixed(i.path)...)
 			}
 		}
+		if round == 0 && w.root != "" {
+			ask = append(ask, w.root)
+		}
 		if err := w.look(ctx, ask); err != nil {
 			return err
+		}
+		if w.root != "" && w.seen[w.root].Type != reader.Directory {
+			return fmt.Errorf("root %s is not a folder on the host", reader.Printable(w.root))
 		}
 		settled := true
 		for _, i := range slices.Clone(w.want) {

@@ -3,7 +3,6 @@ package playbook
 import (
 	"slices"
 
-	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/task"
 )
 
@@ -28,8 +27,6 @@ type BoundPlay struct {
 type BoundStep struct {
 	*Step
 	Def *task.Definition
-
-	risk change.Risk
 }
 
 // Title is the heading: the play's name, else its hosts pattern.

@@ -60,12 +60,17 @@ func parseSetName(name string) (at time.Time, n int, ok bool) {
 	return at, n, true
 }
 
-// EncodePath makes a host's path fit for JSON. One that is UTF-8 stays as it
-// is; another has its bytes percent-encoded, and the bool is true.
-func EncodePath(p string) (string, bool) {
-	if utf8.ValidString(p) {
-		return p, false
+// EncodePaths makes an item's path and target fit for JSON. If both are UTF-8
+// they stay as they are; else the bytes of both are percent-encoded, and the
+// bool is true.
+func EncodePaths(p, target string) (string, string, bool) {
+	if utf8.ValidString(p) && utf8.ValidString(target) {
+		return p, target, false
 	}
+	return percent(p), percent(target), true
+}
+
+func percent(p string) string {
 	var b strings.Builder
 	for i := range len(p) {
 		if c := p[i]; c < 0x21 || c == '%' || c >= 0x7f {
@@ -74,10 +79,10 @@ func EncodePath(p string) (string, bool) {
 			b.WriteByte(c)
 		}
 	}
-	return b.String(), true
+	return b.String()
 }
 
-// DecodePath takes EncodePath back.
+// DecodePath takes EncodePaths back, one path at a time.
 func DecodePath(p string, encoded bool) (string, error) {
 	if !encoded {
 		return p, nil

@@ -84,7 +84,7 @@ type Artefact struct {
 }
 
 // Item is one entry of the host that is in the set. A path or target that is
-// not UTF-8 is percent-encoded, and Encoded says so: EncodePath and DecodePath.
+// not UTF-8 has both percent-encoded, and Encoded says so: EncodePaths and DecodePath.
 type Item struct {
 	Path    string    `json:"path"` // absolute, below the tree's root
 	Encoded bool      `json:"encoded,omitempty"`

@@ -189,12 +189,14 @@ func TestBeginHonoursContext(t *testing.T) {
 }
 
 func FuzzPaths(f *testing.F) {
-	f.Add("/etc/a")
-	f.Add("/etc/\xff%41 b")
-	f.Fuzz(func(t *testing.T, p string) {
-		text, enc := store.EncodePath(p)
-		back, err := store.DecodePath(text, enc)
-		require.NoError(t, err)
-		require.Equal(t, p, back)
+	f.Add("/etc/a", "")
+	f.Add("/etc/\xff%41 b", "%41")
+	f.Fuzz(func(t *testing.T, p, target string) {
+		text, link, enc := store.EncodePaths(p, target)
+		for in, out := range map[string]string{p: text, target: link} {
+			back, err := store.DecodePath(out, enc)
+			require.NoError(t, err)
+			require.Equal(t, in, back)
+		}
 	})
 }

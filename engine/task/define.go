@@ -36,8 +36,6 @@ type Definition struct {
 	result any
 	kind   func(any) Kind
 	risk   func(any) change.Risk
-	kinds  bool // the parameters decide about the kind
-	risks  bool // and about the risk
 	check  func(context.Context, Reader, any) (any, error)
 	plan   func([]AnyInput, time.Time) (Plan, error)
 	made   func(AnyInput, Outcome) any
@@ -90,7 +88,7 @@ func define[P any](spec Spec[P]) *Definition {
 	return &Definition{
 		Name: spec.Name, Doc: spec.Doc, Long: spec.Long, Example: spec.Example, FreeForm: spec.FreeForm,
 		Facts: spec.Facts, Control: spec.Control, Reach: spec.Reach,
-		params: reflect.TypeFor[P](), result: spec.Result, kinds: spec.Kind != nil, risks: spec.MaxRisk != nil,
+		params: reflect.TypeFor[P](), result: spec.Result,
 		kind: func(p any) Kind {
 			if spec.Kind == nil {
 				return State
@@ -133,7 +131,7 @@ func (d *Definition) Decode(n *strictyaml.Node, template func(*strictyaml.Node) 
 	n = d.freeForm(n)
 	p := reflect.New(d.params)
 	templated := false
-	opt := strictyaml.Options{Of: d.Name}
+	opt := strictyaml.Options{}
 	if template != nil {
 		opt.Template = func(n *strictyaml.Node) bool {
 			is := template(n)

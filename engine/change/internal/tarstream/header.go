@@ -43,6 +43,7 @@ func member(h *tar.Header, raw []byte, start int64) (Member, error) {
 		}
 	case tar.TypeDir:
 		m.Name = strings.TrimSuffix(m.Name, "/")
+	case tar.TypeFifo, tar.TypeChar, tar.TypeBlock: // something took the file's place
 	default:
 		return bad("type %q", h.Typeflag)
 	}

@@ -25,7 +25,7 @@ const block = 512
 type Member struct {
 	Name    string // as in the header, without the slash that ends a folder's
 	Link    string // target of a symlink, or name of the member that a hard link links to
-	Type    byte   // tar.TypeReg, TypeDir, TypeSymlink or TypeLink
+	Type    byte   // tar.TypeReg, TypeDir, TypeSymlink, TypeLink; TypeFifo, TypeChar, TypeBlock
 	Size    int64  // of the file, holes included
 	Mode    int64  // permission bits with setuid, setgid and sticky
 	UID     int
