@@ -48,7 +48,7 @@ func (d *Dialer) wire(ctx context.Context, t conn.Target, r *route, via *bastion
 		}
 		return nil, fail(stage, r.addr(), cause(err))
 	}
-	return c, nil
+	return prompt(c), nil
 }
 
 // cause takes the address off an error that is shown beside it.

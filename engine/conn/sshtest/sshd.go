@@ -62,6 +62,7 @@ type Server struct {
 	KnownHosts   string // holds the server's keys for Host
 	ConfigFile   string // of ssh clients: UserKnownHostsFile, nothing else
 	ProxyCommand string // with Stdio
+	Home         string // $HOME of commands, an empty folder; they start in the account's own
 	HostKey      ssh.PublicKey
 	HostKeyFiles []string // private host keys: ed25519, ecdsa
 
@@ -84,6 +85,8 @@ func Start(t TB, o Options) *Server {
 	s := &Server{Dir: t.TempDir(), User: me.Username, Host: "127.0.0.1"}
 	os.Chmod(s.Dir, 0o755) // sshd reads the key as the account that logs in
 	s.makeKeys(t)
+	s.Home = filepath.Join(s.Dir, "home")
+	os.Mkdir(s.Home, 0o755)
 	if o.Listen != "" && o.Listen != "0.0.0.0" {
 		s.Host = o.Listen
 	}
@@ -205,6 +208,8 @@ func (s *Server) config(o Options, listen string) string {
 		pam = "yes"
 	}
 	fmt.Fprintf(&b, "PidFile none\nStrictModes no\nUsePAM %s\nPermitRootLogin yes\nPubkeyAuthentication yes\n", pam)
+	// Start-up files of the account's own home may cost 100 ms a command.
+	fmt.Fprintf(&b, "SetEnv HOME=%s\n", s.Home)
 	b.WriteString("PasswordAuthentication no\nKbdInteractiveAuthentication no\nPrintMotd no\nLogLevel VERBOSE\n")
 	for _, p := range []string{"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server"} {
 		if _, err := os.Stat(p); err == nil {
