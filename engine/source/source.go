@@ -4,6 +4,7 @@ package source
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,17 +108,33 @@ func (ms *Mistakes) Add(m *Mistake) {
 	ms.list = append(ms.list, m)
 }
 
-// AddErr records the mistakes inside err, or err itself without a place.
-// Nil is ignored.
+// AddErr records the mistakes inside err, also those that it wraps or joins,
+// or err itself without a place. Nil is ignored.
 func (ms *Mistakes) AddErr(err error) {
 	switch e := err.(type) {
 	case nil:
+		return
 	case *Mistake:
 		ms.Add(e)
+		return
 	case List:
 		for _, m := range e {
 			ms.Add(m)
 		}
+		return
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			ms.AddErr(inner)
+		}
+		return
+	}
+	var m *Mistake
+	var l List
+	switch {
+	case errors.As(err, &m):
+		ms.Add(m)
+	case errors.As(err, &l):
+		ms.AddErr(l)
 	default:
 		ms.Add(&Mistake{Text: err.Error()})
 	}

@@ -189,7 +189,7 @@ func foldCase(v any, caseSensitive bool) any {
 }
 
 func filterUnique(m *machine, in any, a *arguments) any {
-	caseSensitive, attr := a.bool("case_sensitive", true), a.any("attribute", nil)
+	caseSensitive, attr := a.bool("case_sensitive", false), a.any("attribute", nil)
 	seen, out := map[string]bool{}, []any{}
 	for _, it := range m.items(in) {
 		v := m.use(m.attrPath(it, attr))

@@ -98,8 +98,7 @@ func (p *placer) placeErr(e error) error {
 	case errors.As(e, &syntax):
 		return p.mistake(syntax)
 	case errors.As(e, &limit):
-		m := p.mistake(&syntaxError{end: len(p.src), text: limit.Text})
-		return &placedLimit{limit, m}
+		return &placedLimit{limit, p.mistake(&syntaxError{end: len(p.src), text: limit.Text})}
 	}
 	return p.mistake(&syntaxError{end: len(p.src), text: e.Error()})
 }
@@ -110,8 +109,17 @@ type placedLimit struct {
 	mistake *source.Mistake
 }
 
-func (e *placedLimit) Error() string   { return e.mistake.Error() }
-func (e *placedLimit) Unwrap() []error { return []error{e.limit, e.mistake} }
+func (e *placedLimit) Error() string { return e.mistake.Error() }
+func (e *placedLimit) Unwrap() error { return e.mistake }
+
+// As lets errors.As find the LimitError beside the Mistake.
+func (e *placedLimit) As(target any) bool {
+	if l, ok := target.(**LimitError); ok {
+		*l = e.limit
+		return true
+	}
+	return false
+}
 
 // placed tells whether err has a place already, or gets it from the template
 // around.

@@ -3,11 +3,9 @@ package vars
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
-	"github.com/nikolalohinski/gonja/v2/nodes"
-
-	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/strictyaml"
 )
 
@@ -208,10 +206,7 @@ func (s *Scope) user(m *machine, name string, n *strictyaml.Node) (any, error) {
 	if ok {
 		return v, nil
 	}
-	key := name
-	if host, ok := s.context.Magic["inventory_hostname"].(string); ok {
-		key = host + "\x00" + name
-	}
+	key := s.key(name)
 	if i := slices.Index(m.solving, key); i >= 0 {
 		return nil, cycle(m.solving[i:], name, n)
 	}
@@ -236,21 +231,12 @@ func cycle(path []string, name string, n *strictyaml.Node) error {
 	var names []string
 	text := ""
 	for _, k := range path {
-		_, after := cutHost(k)
+		_, after, _ := strings.Cut(k, "\x00")
 		names = append(names, after)
 		text += after + " -> "
 	}
 	names = append(names, name)
 	return &CycleError{Names: names, Mistake: n.Mistake("the variable needs itself: "+text+name, "give one of them another value")}
-}
-
-func cutHost(key string) (host, name string) {
-	for i := range key {
-		if key[i] == 0 {
-			return key[:i], key[i+1:]
-		}
-	}
-	return "", key
 }
 
 // tree evaluates the templates in n.
@@ -296,174 +282,4 @@ func (s *Scope) tree(m *machine, n *strictyaml.Node) (any, error) {
 		return nil, err
 	}
 	return t.run(m)
-}
-
-// magic gives what dayops itself defines.
-func (s *Scope) magic(name string) (any, bool) {
-	switch name {
-	case "omit":
-		return omitted{}, true
-	case "hostvars":
-		return &hostVars{s}, true
-	case "vars":
-		return &scopeView{s}, true
-	case "groups":
-		d := map[string]any{}
-		for g, hosts := range s.context.Groups {
-			l := make([]any, len(hosts))
-			for i, h := range hosts {
-				l[i] = h
-			}
-			d[g] = l
-		}
-		return fromPlain(d), true
-	case factsName:
-		if l := s.find(name); l == nil {
-			return newDict(0), true
-		}
-		return nil, false
-	}
-	if v, ok := s.context.Magic[name]; ok {
-		return fromPlain(v), true
-	}
-	return nil, false
-}
-
-// hostVars is the variable of that name: host to scope.
-type hostVars struct{ s *Scope }
-
-func (h *hostVars) attr(_ *machine, host string) (any, bool) {
-	if h.s.context.HostVars == nil {
-		return nil, false
-	}
-	s := h.s.context.HostVars(host)
-	if s == nil {
-		return nil, false
-	}
-	return &scopeView{s}, true
-}
-
-func (h *hostVars) names(*machine) []string { return h.s.context.Groups["all"] }
-
-// scopeView shows a whole scope as a dictionary.
-type scopeView struct{ s *Scope }
-
-func (v *scopeView) attr(m *machine, name string) (any, bool) {
-	x, err := v.s.resolve(m, name)
-	var undef *UndefinedError
-	switch {
-	case errors.Is(err, errNotFound):
-		return nil, false
-	case errors.As(err, &undef):
-		return &undefined{name: name, hint: causeHint(undef)}, true
-	case err != nil:
-		panic(err)
-	}
-	return x, true
-}
-
-func (v *scopeView) names(*machine) []string {
-	return slices.DeleteFunc(v.s.Names(), func(n string) bool { return n == "vars" || n == "hostvars" || n == "omit" })
-}
-
-func causeHint(e *UndefinedError) string {
-	if e.Mistake != nil && e.Mistake.Pos != noPos {
-		return `its own value, at ` + e.Mistake.Pos.String() + `, needs "` + e.Name + `"`
-	}
-	return `its own value needs "` + e.Name + `"`
-}
-
-// known finds names among refs, or among what their definitions read, that are
-// unknown yet.
-func (s *Scope) known(refs []Ref) error {
-	for _, r := range refs {
-		if err := s.knownName(r, map[string]bool{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Scope) knownName(r Ref, seen map[string]bool) error {
-	if r.Name == "hostvars" && len(r.Path) >= 2 && s.context.HostVars != nil {
-		if other := s.context.HostVars(r.Path[0]); other != nil {
-			err := other.known([]Ref{{Name: r.Path[1], Pos: r.Pos}})
-			return err
-		}
-		return nil
-	}
-	s.mu.Lock()
-	sound := s.sound[r.Name]
-	s.mu.Unlock()
-	if sound || seen[r.Name] || isMagic(r.Name) {
-		return nil
-	}
-	seen[r.Name] = true
-	l := s.find(r.Name)
-	switch {
-	case l == nil:
-		return nil
-	case l.steps != nil:
-		return &UnknownError{Name: r.Name, Step: l.steps[r.Name], Pos: r.Pos}
-	case l.user == nil:
-		return nil
-	}
-	refs, err := s.engine.NamesIn(l.user[r.Name])
-	if err != nil {
-		return err
-	}
-	for _, inner := range refs {
-		if err := s.knownName(inner, seen); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	s.sound[r.Name] = true
-	s.mu.Unlock()
-	return nil
-}
-
-// NamesIn lists the variables that the templates in a tree read. The error is
-// a source.List of the templates that are wrong.
-func (e *Engine) NamesIn(n *strictyaml.Node) ([]Ref, error) {
-	var refs []Ref
-	var ms source.Mistakes
-	e.namesIn(n, &refs, &ms)
-	return refs, ms.Err()
-}
-
-func (e *Engine) namesIn(n *strictyaml.Node, refs *[]Ref, ms *source.Mistakes) {
-	if n == nil || n.Tag == unsafeTag {
-		return
-	}
-	for _, p := range n.Pairs {
-		e.namesIn(p.Value, refs, ms)
-	}
-	for _, it := range n.Items {
-		e.namesIn(it, refs, ms)
-	}
-	if !IsTemplate(n) {
-		return
-	}
-	t, err := e.Template(n)
-	if err != nil {
-		ms.AddErr(err)
-		return
-	}
-	*refs = append(*refs, t.Names()...)
-}
-
-// Check compiles every template in a tree.
-func (e *Engine) Check(n *strictyaml.Node) error {
-	_, err := e.NamesIn(n)
-	return err
-}
-
-// loneName gives the name when a template is just {{ name }}.
-func (t *Template) loneName() (string, bool) {
-	n, ok := t.expr.(*nodes.Name)
-	if !ok || t.spaced {
-		return "", false
-	}
-	return n.Name.Val, true
 }

@@ -241,3 +241,12 @@ type constant struct{ v any }
 
 func (c *constant) Position() *tokens.Token { return &tokens.Token{} }
 func (c *constant) String() string          { return "constant" }
+
+// loneName gives the name when a template is just {{ name }}.
+func (t *Template) loneName() (string, bool) {
+	n, ok := t.expr.(*nodes.Name)
+	if !ok || t.spaced {
+		return "", false
+	}
+	return n.Name.Val, true
+}
