@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -208,28 +209,40 @@ func (s *treeSet) lookAgain(ctx context.Context, batch []unit, members map[strin
 			}
 		}
 	}
-	after, refused = map[string]reader.File{}, map[string]string{}
-	look := func(how func(context.Context, ...string) ([]reader.File, error), paths []string) error {
-		for len(paths) > 0 {
-			files, err := how(ctx, paths...)
-			var one *fs.PathError
-			if errors.As(err, &one) && slices.Contains(paths, one.Path) {
-				refused[one.Path] = one.Err.Error()
-				paths = slices.DeleteFunc(paths, func(p string) bool { return p == one.Path })
-				continue
-			}
-			for i, f := range files {
-				after[paths[i]] = f
-			}
-			return err
-		}
-		return nil
+	after, refused, err = lookAll(ctx, s.h.Reader.Hash, hash)
+	if err != nil {
+		return nil, nil, err
 	}
-	err = look(s.h.Reader.Hash, hash)
 	for p := range refused {
 		stat = append(stat, p)
 	}
-	return after, refused, errors.Join(err, look(s.h.Reader.Stat, stat))
+	seen, denied, err := lookAll(ctx, s.h.Reader.Stat, stat)
+	maps.Copy(after, seen)
+	maps.Copy(refused, denied)
+	return after, refused, err
+}
+
+// lookAll looks at paths in one round trip. One that is refused costs another
+// and comes back with the reason.
+func lookAll(ctx context.Context, how func(context.Context, ...string) ([]reader.File, error), paths []string) (files map[string]reader.File, refused map[string]string, err error) {
+	files, refused = map[string]reader.File{}, map[string]string{}
+	for len(paths) > 0 {
+		found, err := how(ctx, paths...)
+		var one *fs.PathError
+		if errors.As(err, &one) && slices.Contains(paths, one.Path) {
+			refused[one.Path] = one.Err.Error()
+			paths = slices.DeleteFunc(paths, func(p string) bool { return p == one.Path })
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, f := range found {
+			files[paths[i]] = f
+		}
+		break
+	}
+	return files, refused, nil
 }
 
 // take copies a proven unit's raw blocks into the archive.
