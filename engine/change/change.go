@@ -82,6 +82,7 @@ type Host struct {
 	Reader *reader.Reader
 	Store  store.Store // where Transfers from the host go
 	Run    string      // id of the run: names what is moved aside
+	Aside  string      // folder on the host for what is moved aside; "" is AsideRoot, or below ~/.local/state without root
 	Now    func() time.Time
 	// Progress, where set, hears how many bytes of a Transfer are done; total is -1 when not known.
 	Progress func(done, total int64)
@@ -106,8 +107,14 @@ type Missed struct {
 	Why  string
 }
 
-// Apply does the change. The engine is its only caller.
-func Apply(ctx context.Context, h Host, c Change) (Outcome, error) { return c.apply(ctx, h) }
+// Apply does the change. The engine is its only caller. A host that is already
+// at After is left alone; one that is neither is refused with a *MovedError.
+func Apply(ctx context.Context, h Host, c Change) (Outcome, error) {
+	start := h.now()
+	out, err := c.apply(ctx, h)
+	out.Start, out.End = start, h.now()
+	return out, err
+}
 
 // Observe looks on which side of the change the host is, without changing it.
 func Observe(ctx context.Context, h Host, c Change) (Where, error) { return c.observe(ctx, h) }

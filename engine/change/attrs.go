@@ -1,0 +1,130 @@
+package change
+
+import (
+	"context"
+	"path"
+
+	"github.com/dayops/dayops/engine/reader"
+)
+
+var _ Change = (*Attrs)(nil)
+
+// Kind is "attrs".
+func (a *Attrs) Kind() string { return "attrs" }
+
+// Summary is one line for people.
+func (a *Attrs) Summary() string {
+	s := "set " + reader.Printable(a.Path)
+	if a.Recursive {
+		s += " and all below"
+	}
+	if w := a.Attr.words(a.Before); w != "" {
+		s += " (" + w + ")"
+	}
+	return s
+}
+
+// Diff shows mode and ownership as lines.
+func (a *Attrs) Diff() string {
+	return unified(reader.Printable(a.Path), attrText(a.Before), attrText(a.Attr.foreseen(a.Before)))
+}
+
+// Risk is Safe.
+func (a *Attrs) Risk() Risk { return Safe }
+
+// Reversal is Exact for one entry.
+func (a *Attrs) Reversal() Reversal {
+	if a.Recursive {
+		return Reversal{Partial, "what the entries below had is not recorded"}
+	}
+	return Reversal{Exact, "the old mode and owner are set again"}
+}
+
+// Opaque is false.
+func (a *Attrs) Opaque() bool { return false }
+
+func (a *Attrs) observe(ctx context.Context, h Host) (Where, error) {
+	now, err := h.lstat(ctx, a.Path)
+	if err != nil {
+		return Neither, err
+	}
+	after := a.Attr.Holds(now)
+	if after && a.Recursive && now.Type == reader.Directory {
+		if after, err = a.holdsBelow(ctx, h); err != nil {
+			return Neither, err
+		}
+		if !after {
+			return Before, nil
+		}
+	}
+	return side(after, a.moved(now) == nil), nil
+}
+
+// moved leaves the content out: it does not matter for mode and ownership.
+func (a *Attrs) moved(now reader.File) error {
+	before := a.Before
+	before.SHA256, before.Size, before.Mtime = "", now.Size, now.Mtime
+	return moved(a.Path, before, now)
+}
+
+func (a *Attrs) holdsBelow(ctx context.Context, h Host) (bool, error) {
+	files, err := h.read().List(ctx, a.Path)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range files {
+		want := a.Attr
+		if f.Type == reader.Symlink {
+			want.Mode = nil
+		}
+		if !want.holds(f) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// attrsScript changes the owner first: that clears setuid bits. Symlinks keep
+// their mode, and what they point to is not touched.
+const attrsScript = `p=$1 mode=$2 own=$3 grp=$4 r=$5
+` + accountsExist + `if [ -n "$own$grp" ]; then chown $r -h -- "$own${grp:+:$grp}" "$p" || exit 1; fi
+[ -n "$mode" ] || exit 0
+[ ! -L "$p" ] || exit 114
+chmod $r -- "$mode" "$p"`
+
+func (a *Attrs) apply(ctx context.Context, h Host) (Outcome, error) {
+	if err := cleanPath(a.Path); err != nil {
+		return Outcome{}, err
+	}
+	where, err := a.observe(ctx, h)
+	if err != nil || where == After {
+		return Outcome{}, err
+	}
+	if where == Neither {
+		now, err := h.lstat(ctx, a.Path)
+		if err == nil {
+			err = a.moved(now)
+		}
+		return Outcome{}, err
+	}
+	recursive := ""
+	if a.Recursive {
+		recursive = "-R"
+	}
+	res, err := h.scripted(ctx, a.Summary(), attrsScript, a.Attr, a.Path, a.Attr.octal(), a.Attr.Owner, a.Attr.Group, recursive)
+	if res.Code == codeInTheWay {
+		return Outcome{}, &StepError{Doing: a.Summary(), Output: "a symlink has no mode of its own"}
+	}
+	return Outcome{Changed: err == nil}, err
+}
+
+func (a *Attrs) effect(o *Overlay) {
+	at := path.Clean(a.Path)
+	f, known := o.Files[at]
+	if !known {
+		f = OverlayFile{File: a.Before}
+		f.from, _ = o.origin(at)
+	}
+	f.File = a.Attr.foreseen(f.File)
+	o.put(at, f)
+}

@@ -1,0 +1,121 @@
+package change
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/reader"
+)
+
+var _ Change = (*Exec)(nil)
+
+// Kind is "exec".
+func (e *Exec) Kind() string { return "exec" }
+
+// Summary is Purpose, or the command.
+func (e *Exec) Summary() string {
+	if e.Purpose != "" {
+		return reader.Printable(e.Purpose)
+	}
+	words := make([]string, len(e.Argv))
+	for i, a := range e.Argv {
+		if words[i] = reader.Printable(a); a == "" || strings.ContainsAny(a, " \t\n'\"$`\\") {
+			words[i] = "'" + strings.ReplaceAll(words[i], "'", `'\''`) + "'"
+		}
+	}
+	const most = 200
+	s := "run " + strings.Join(words, " ")
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "..."
+	}
+	return s
+}
+
+// Diff is "".
+func (e *Exec) Diff() string { return "" }
+
+// Risk is Class.
+func (e *Exec) Risk() Risk { return e.Class }
+
+// Reversal is None.
+func (e *Exec) Reversal() Reversal {
+	return Reversal{None, "dayops does not know what the command does"}
+}
+
+// Opaque is true without a probe.
+func (e *Exec) Opaque() bool { return e.Done == nil }
+
+func (e *Exec) observe(ctx context.Context, h Host) (Where, error) {
+	if e.Done == nil {
+		return Before, nil
+	}
+	done, err := e.Done.ask(ctx, h.read())
+	return side(done, true), err
+}
+
+// looker is what a Probe needs of a reader.
+type looker interface {
+	Stat(ctx context.Context, paths ...string) ([]reader.File, error)
+	Probe(ctx context.Context, argv ...string) (conn.Result, error)
+}
+
+// Ask puts the question to a host, through a reader.Reader or an OverlayReader.
+func (p *Probe) Ask(ctx context.Context, r looker) (bool, error) { return p.ask(ctx, r) }
+
+func (p *Probe) ask(ctx context.Context, r looker) (bool, error) {
+	if p.Path != "" {
+		files, err := r.Stat(ctx, p.Path)
+		if err != nil {
+			return false, err
+		}
+		if files[0].Exists == p.Absent || len(p.Argv) == 0 {
+			return files[0].Exists != p.Absent, nil
+		}
+	}
+	if len(p.Argv) == 0 {
+		return false, fmt.Errorf("a probe that asks nothing")
+	}
+	res, err := r.Probe(ctx, p.Argv...)
+	return err == nil && res.Code == p.Code, err
+}
+
+// apply runs the command. How it exited is in Outcome.Exec and no error: the
+// engine judges it (failed_when).
+func (e *Exec) apply(ctx context.Context, h Host) (Outcome, error) {
+	if e.Done != nil {
+		done, err := e.Done.ask(ctx, h.read())
+		if err != nil || done {
+			return Outcome{}, err
+		}
+	}
+	limit := e.Limit
+	if limit <= 0 {
+		limit = ChangeLimit
+	}
+	var stdin io.Reader
+	if e.Stdin != nil {
+		stdin = bytes.NewReader(e.Stdin)
+	}
+	res, err := h.Conn.Run(ctx, conn.Cmd{Argv: e.Argv, Env: e.Env, Dir: e.Dir, As: h.As, Stdin: stdin, Limit: limit})
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Changed: true, Exec: &res}, nil
+}
+
+// effect: what a probe names is known afterwards, the rest is not.
+func (e *Exec) effect(o *Overlay) {
+	switch {
+	case e.Done == nil:
+		o.opaque(e.Summary())
+	case e.Done.Path != "" && e.Done.Absent:
+		o.remove(path.Clean(e.Done.Path))
+	case e.Done.Path != "":
+		o.put(path.Clean(e.Done.Path), OverlayFile{Unknown: true})
+	}
+}

@@ -1,0 +1,63 @@
+package change
+
+// packageScript installs, upgrades and removes. $1 manager, $2 refresh, $3 keep
+// daemons from starting, $4 how many of the rest to install, then their names;
+// how many to upgrade, then their names; what is left is removed.
+//
+// apt keeps a configuration file that was edited, as Ansible does, and waits a
+// minute for another apt. Keeping daemons from starting is Debian's policy-rc.d:
+// the file that stands here for a moment names this shell, and allows
+// everything once the shell has gone, so that one that a crash leaves behind
+// does no harm. A policy-rc.d that is there already is respected: it must
+// forbid starts itself.
+const packageScript = `manager=$1 refresh=$2 nostart=$3
+exec </dev/null
+command -v "$manager" >/dev/null || command -v "$manager-get" >/dev/null || exit 113
+shift 3
+policy=/usr/sbin/policy-rc.d
+hold() {
+  if [ -e "$policy" ] || [ -L "$policy" ]; then
+    if grep -q '^# dayops$' "$policy" 2>/dev/null && sh "$policy"; then rm -f -- "$policy"
+    else
+      "$policy" dayops start >/dev/null 2>&1
+      [ $? -eq 101 ] && return 0
+      echo "$policy is there already and lets daemons start" >&2; exit 1
+    fi
+  fi
+  trap 'rm -f -- "$policy"' EXIT
+  trap 'exit 1' HUP INT TERM PIPE
+  since=$(cut -d' ' -f22 /proc/$$/stat) || exit 1
+  (set -C; umask 022; printf '%s\n' '#!/bin/sh' '# dayops' "[ \"\$(cut -d' ' -f22 /proc/$$/stat 2>/dev/null)\" = '$since' ] && exit 101" 'exit 0' >"$policy") && chmod 0755 "$policy" || exit 1
+}
+[ -z "$nostart" ] || hold
+apt() {
+  DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true apt-get -q -y -o DPkg::Lock::Timeout=60 -o Dpkg::Use-Pty=0 \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" 2>&1
+}
+run() { verb=$1; shift
+  [ $# -gt 0 ] || return 0
+  case $manager/$verb in
+    apt/upgrade) apt install --only-upgrade -- "$@";;
+    apt/*) apt "$verb" -- "$@";;
+    */upgrade) "$manager" -q -y upgrade -- "$@" 2>&1;;
+    *) "$manager" -q -y "$verb" -- "$@" 2>&1;;
+  esac
+}
+if [ -n "$refresh" ]; then
+  if [ "$manager" = apt ]; then apt update; else "$manager" -q -y makecache 2>&1; fi || exit 1
+fi
+some() { verb=$1 n=$2; shift 2
+  left=$#
+  while [ "$left" -gt 0 ]; do
+    a=$1; shift; left=$((left-1))
+    if [ "$n" -gt 0 ]; then set -- "$@" "$a"; n=$((n-1)); fi
+  done
+  run "$verb" "$@"
+}
+n=$1; shift
+some install "$n" "$@" || exit 1
+shift "$n"
+n=$1; shift
+some upgrade "$n" "$@" || exit 1
+shift "$n"
+run remove "$@"`

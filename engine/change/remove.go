@@ -1,0 +1,74 @@
+package change
+
+import (
+	"context"
+	"path"
+
+	"github.com/dayops/dayops/engine/reader"
+)
+
+var _ Change = (*Remove)(nil)
+
+// Kind is "remove".
+func (r *Remove) Kind() string { return "remove" }
+
+// Summary is one line for people.
+func (r *Remove) Summary() string {
+	return "remove " + reader.Printable(r.Path) + " (" + presence(r.Before) + ", moved aside)"
+}
+
+// Diff shows mode and ownership as lines.
+func (r *Remove) Diff() string {
+	return unified(reader.Printable(r.Path), attrText(r.Before), "")
+}
+
+// Risk is Safe: the data stays on the host.
+func (r *Remove) Risk() Risk { return Safe }
+
+// Reversal is Exact.
+func (r *Remove) Reversal() Reversal { return Reversal{Exact, "it is moved back"} }
+
+// Opaque is false.
+func (r *Remove) Opaque() bool { return false }
+
+func (r *Remove) observe(ctx context.Context, h Host) (Where, error) {
+	now, err := h.lookAs(ctx, r.Path, r.Before)
+	if err != nil {
+		return Neither, err
+	}
+	return side(!now.Exists, moved(r.Path, r.Before, now) == nil), nil
+}
+
+// lookAs reads checksums only where the plan has one to compare with.
+func (h Host) lookAs(ctx context.Context, path string, before reader.File) (reader.File, error) {
+	if before.SHA256 != "" {
+		return h.look(ctx, path)
+	}
+	return h.lstat(ctx, path)
+}
+
+const removeScript = asideFunction + `aside "$@"`
+
+func (r *Remove) apply(ctx context.Context, h Host) (Outcome, error) {
+	if err := cleanPath(r.Path); err != nil {
+		return Outcome{}, err
+	}
+	now, err := h.lookAs(ctx, r.Path, r.Before)
+	if err != nil || !now.Exists {
+		return Outcome{}, err
+	}
+	if err := moved(r.Path, r.Before, now); err != nil {
+		return Outcome{}, err
+	}
+	args, err := h.asideArgs(r.Path)
+	if err != nil {
+		return Outcome{}, err
+	}
+	res, err := h.scripted(ctx, r.Summary(), removeScript, Attr{}, append([]string{path.Clean(r.Path)}, args...)...)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Changed: true, Aside: asidePath(res.Stdout.String())}, nil
+}
+
+func (r *Remove) effect(o *Overlay) { o.remove(path.Clean(r.Path)) }
