@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,6 +80,9 @@ const sshDir = "/etc/ssh"
 // old ones are kept for RestoreKeys, outside of the host.
 func (h *Host) Rekey(ctx context.Context) error {
 	kept := filepath.Join(h.dir(), "keys")
+	if !h.Running() || h.frozen() {
+		return fmt.Errorf("%s is off or frozen", h.Name)
+	}
 	if _, err := os.Stat(kept); err == nil {
 		return fmt.Errorf("%s has new host keys already", h.Name)
 	}
@@ -127,10 +131,10 @@ func (h *Host) RestoreKeys(ctx context.Context) error {
 }
 
 func (h *Host) reloadSSH(ctx context.Context) error {
-	if _, err := h.Exec(ctx, "systemctl", "restart", "ssh"); err != nil {
-		return err
-	}
-	return h.WaitSSH(ctx, bootLimit)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	_, err := h.Exec(ctx, "systemctl", "restart", "ssh") // returns when it listens again
+	return err
 }
 
 func keyTypes() []string {
@@ -176,10 +180,8 @@ func (h *Host) Status(ctx context.Context) string {
 		return "off"
 	}
 	said := "up"
-	if p, err := h.initPID(); err == nil {
-		if stopped, ok := isStopped(p); ok && stopped {
-			said = "frozen"
-		}
+	if h.frozen() {
+		said = "frozen"
 	}
 	if flags, err := os.ReadFile(filepath.Join("/sys/class/net", h.port(), "flags")); err == nil {
 		if n, err := strconv.ParseUint(string(flags[:len(flags)-1]), 0, 32); err == nil && n&unix.IFF_UP == 0 {

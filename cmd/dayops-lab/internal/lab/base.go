@@ -67,7 +67,7 @@ func ensureBase(ctx context.Context, log io.Writer) (string, error) {
 		return "", err
 	}
 	fmt.Fprintf(log, "building the base image %s (once)\n", base)
-	tmp := base + ".tmp"
+	tmp := base + "." + randomHex(4) + ".tmp"
 	if err := buildBase(ctx, tmp); err != nil {
 		return "", errors.Join(fmt.Errorf("build the base image: %w", err), removeTree(context.WithoutCancel(ctx), tmp))
 	}

@@ -2,16 +2,21 @@ package lab
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/internal/dress"
 )
+
+//go:embed keeper.sh
+var keeper string
 
 const (
 	diskSize = 1 << 30 // of a host's own disk; sparse, so it costs what is written
@@ -73,33 +78,21 @@ func (h *Host) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	script := `log=$1; shift
-while [ "$1" != -- ]; do echo $$ >"$1" || exit 1; shift; done; shift
-exec env -i PATH="$PATH" SYSTEMD_NSPAWN_LOCK=0 setsid systemd-nspawn "$@" </dev/null >"$log" 2>&1 &`
-	args := append([]string{"-c", script, "sh", filepath.Join(h.dir(), "console.log")}, groups...)
+	args := append([]string{"-c", `setsid -f /bin/sh -c "$@"`, "sh", keeper, "sh", filepath.Join(h.dir(), "console.log")}, groups...)
 	args = append(args, "--", "-q", "-D", h.Root(), "--register=no", "--keep-unit", "--machine="+h.Machine,
 		"--hostname="+h.Name, "--network-bridge="+h.lab.state.Bridge, "--uuid="+h.UUID, "-b", "--console=pipe",
 		"--resolv-conf=off", "--timezone=off")
-	_, err = run(ctx, "/bin/sh", args...)
-	return err
+	cmd := exec.CommandContext(ctx, "/bin/sh", args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), marker(h.lab.state.ID)}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("start the keeper of %s: %w: %s", h.Name, err, out)
+	}
+	return nil
 }
 
 // Stop powers the host off at once, as a power cut does. Its disk stays.
 func (h *Host) Stop(ctx context.Context) error {
-	for {
-		left, err := pids(h.lab.state.ID, h.Name)
-		if err != nil || len(left) == 0 {
-			return err
-		}
-		for _, p := range left {
-			signal(h.lab.state.ID, p, 9)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return killAll(ctx, h.lab.state.ID, h.Name)
 }
 
 // Start boots a host that was stopped and returns when its sshd greets.
@@ -122,7 +115,7 @@ func teardown(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := killAll(ctx, s.ID); err != nil {
+	if err := errors.Join(killMarked(s.ID), killAll(ctx, s.ID, "")); err != nil {
 		return err
 	}
 	var errs []error

@@ -45,7 +45,7 @@ func groupRoots() ([]string, error) {
 
 func groupName(id string) string { return "dayops-lab-" + id }
 
-// makeGroups makes the host's control groups and returns their cgroup.procs files.
+// makeGroups makes the host's control groups and returns their folders.
 func (h *Host) makeGroups() ([]string, error) {
 	roots, err := groupRoots()
 	if err != nil {
@@ -57,7 +57,7 @@ func (h *Host) makeGroups() ([]string, error) {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, err
 		}
-		out = append(out, filepath.Join(d, "cgroup.procs"))
+		out = append(out, d)
 	}
 	return out, nil
 }
@@ -109,10 +109,10 @@ func signal(id string, pid int, sig unix.Signal) {
 	_ = unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
-// killAll ends every process of the lab and waits until they are gone.
-func killAll(ctx context.Context, id string) error {
+// killAll ends every process in the control group sub of lab id and waits until they are gone.
+func killAll(ctx context.Context, id, sub string) error {
 	for {
-		left, err := pids(id, "")
+		left, err := pids(id, sub)
 		if err != nil || len(left) == 0 {
 			return err
 		}
@@ -125,6 +125,31 @@ func killAll(ctx context.Context, id string) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// marker stands in the environment of every process that starts a host.
+func marker(id string) string { return "DAYOPS_LAB_ID=" + id }
+
+// killMarked ends processes that were started for the lab, but had not entered
+// its control groups when the one that started them was killed.
+func killMarked(id string) error {
+	all, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		pid, _ := strconv.Atoi(strings.Split(p, "/")[2])
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue
+		}
+		text, _ := os.ReadFile(p)
+		if slices.Contains(strings.Split(string(text), "\x00"), marker(id)) {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		}
+		unix.Close(fd)
+	}
+	return nil
 }
 
 // removeGroups removes the lab's empty control groups.
@@ -163,10 +188,11 @@ func (h *Host) settle(ctx context.Context, sig unix.Signal, stopped bool) error 
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
-		all, err := pids(h.lab.state.ID, filepath.Join(h.Name, "payload"))
+		all, err := pids(h.lab.state.ID, h.Name)
 		if err != nil {
 			return err
 		}
+		all = slices.DeleteFunc(all, func(p int) bool { return innerPID(p) == "" })
 		if len(all) == 0 {
 			return fmt.Errorf("%s: not running", h.Name)
 		}
@@ -205,6 +231,17 @@ func isStopped(pid int) (stopped, ok bool) {
 	return text[i+2] == 'T', true
 }
 
+// innerPID is the number of a process as its host sees it, "" for one of the control machine.
+func innerPID(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, rest, _ := strings.Cut(string(text), "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	if f := strings.Fields(line); len(f) > 1 {
+		return f[len(f)-1]
+	}
+	return ""
+}
+
 // initPID finds the host's process 1.
 func (h *Host) initPID() (int, error) {
 	all, err := pids(h.lab.state.ID, h.Name)
@@ -212,14 +249,21 @@ func (h *Host) initPID() (int, error) {
 		return 0, err
 	}
 	for _, p := range all {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p))
-		_, rest, _ := strings.Cut(string(text), "\nNSpid:")
-		line, _, _ := strings.Cut(rest, "\n")
-		if f := strings.Fields(line); len(f) > 1 && f[len(f)-1] == "1" {
+		if innerPID(p) == "1" {
 			return p, nil
 		}
 	}
 	return 0, fmt.Errorf("%s: not running", h.Name)
+}
+
+// frozen reports whether Freeze is in force.
+func (h *Host) frozen() bool {
+	p, err := h.initPID()
+	if err != nil {
+		return false
+	}
+	stopped, ok := isStopped(p)
+	return ok && stopped
 }
 
 // Running reports whether the host has booted and not gone since.
