@@ -94,10 +94,9 @@ type Outcome struct {
 
 // Plan is what a task wants to happen.
 type Plan struct {
-	Stages    []Stage
-	Finally   []Step // run whatever happens: start again, remove the staging file
-	OnFailure Failure
-	Findings  []Finding
+	Stages   []Stage
+	Finally  []Step // run whatever happens: start again, remove the staging file
+	Findings []Finding
 	// Facts are variables that this step sets, by host: set_fact.
 	Facts map[string]map[string]any
 }
@@ -115,14 +114,6 @@ type Step struct {
 	Host   string
 	Change change.Change
 }
-
-// Failure says what happens to the rest when a change fails.
-type Failure int
-
-const (
-	Stop     Failure = iota
-	Rollback         // inverses, stage by stage backwards, under the same barriers
-)
 
 // Finding is one judgement about a host (or, with Host "", the cluster).
 type Finding struct {

@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dayops/dayops/engine/conn"
+)
+
+// explain says of an error what it is, in a form that is equal for hosts that
+// failed for the same reason, and what to type next.
+func explain(host string, err error) (cause, hint string) {
+	var (
+		key     *conn.HostKeyError
+		auth    *conn.AuthError
+		become  *conn.BecomeError
+		lost    *conn.LostError
+		unreach *conn.UnreachableError
+	)
+	switch {
+	case errors.As(err, &key):
+		return explainKey(host, key)
+	case errors.As(err, &auth):
+		return "login refused", fmt.Sprintf("check -u and --private-key; dayops ping %s -v shows what was tried", host)
+	case errors.As(err, &become):
+		return "sudo: " + string(become.Reason), becomeHint(become)
+	case errors.As(err, &lost):
+		return "connection lost", fmt.Sprintf("what the last step did is in doubt: look at %s before running it again", host)
+	case errors.As(err, &unreach):
+		return "no connection: " + unreach.Stage, fmt.Sprintf("dayops ping %s -v", host)
+	case errors.Is(err, context.DeadlineExceeded):
+		return "took too long", "raise `timeout:` of the task, or find out what it waits for"
+	}
+	return err.Error(), ""
+}
+
+func explainKey(host string, e *conn.HostKeyError) (cause, hint string) {
+	switch {
+	case e.Revoked:
+		return "host key revoked", "do not connect; ask who revoked the key"
+	case e.Unknown():
+		return "host key unknown", "dayops trust " + host + "   (shows the fingerprints and adds them)"
+	}
+	return "host key changed", fmt.Sprintf("someone may be in between. If the host was reinstalled: ssh-keygen -R %q && dayops trust %s", e.Addr, host)
+}
+
+func becomeHint(e *conn.BecomeError) string {
+	switch e.Reason {
+	case conn.NeedsPassword:
+		return "give it with -K, or set ansible_become_password"
+	case conn.WrongPassword:
+		return "tried once only; check -K or ansible_become_password"
+	case conn.NotAllowed:
+		return fmt.Sprintf("allow %s to run sudo, or set become_user or ansible_user", e.Login)
+	case conn.RequiresTTY:
+		return "in sudoers: Defaults:" + e.Login + " !requiretty"
+	case conn.NoSudo:
+		return "install sudo, or connect as the account itself (-u)"
+	case conn.NoSuchUser:
+		return "check become_user"
+	}
+	return ""
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/facts"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// item is one task on one host, with one value of its loop: everything that
+// Check, Plan and Apply need.
+type item struct {
+	r      *run
+	h      *host
+	s      *playbook.BoundStep
+	sc     *scope
+	params any
+	target string
+	link   *link // nil for a task that needs no connection
+	as     string
+	facts  facts.Host // of the target, where the task reads them
+	base   *reader.Reader
+	read   task.Reader
+}
+
+// prepare renders and decodes the parameters and connects where needed.
+func (r *run) prepare(ctx context.Context, h *host, s *playbook.BoundStep, sc *scope) (*item, error) {
+	it := &item{r: r, h: h, s: s, sc: sc, target: h.name()}
+	if s.DelegateTo != nil {
+		t, err := sc.text(s.DelegateTo)
+		if err != nil {
+			return nil, err
+		}
+		it.target = t
+	}
+	node, err := sc.node(s.Params)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.Def.Decode(node, nil)
+	if err != nil {
+		return nil, err
+	}
+	res := &resolver{dir: r.opt.Playbook.Dir, files: r.files, render: sc.file, eval: sc.value}
+	if it.params, err = res.params(p); err != nil {
+		return nil, err
+	}
+	if s.Def.Control {
+		return it, nil
+	}
+	return it, it.connect(ctx)
+}
+
+func (it *item) connect(ctx context.Context) error {
+	l, err := it.r.connect(ctx, it.target)
+	if err != nil {
+		return err
+	}
+	it.link = l
+	if it.as, err = it.sc.account(it.s); err != nil {
+		return err
+	}
+	it.base = reader.New(l.conn, it.as)
+	it.read = limited{it.base}
+	th := it.r.host(it.target)
+	if it.r.opt.Check {
+		it.read = limited{change.Over(it.base, th.overlay)}
+	}
+	if it.s.Def.Facts {
+		it.facts, err = th.gather(ctx, l, it.r.opt.Now)
+	}
+	return err
+}
+
+func (it *item) input(state any) task.AnyInput {
+	return task.AnyInput{Host: it.h.name(), Target: it.target, Params: it.params, Facts: it.facts, State: state,
+		Now: it.r.opt.Now(), Groups: it.h.inv.Groups()}
+}
+
+// once is Check, Plan, Apply, Verify of one host task.
+func (it *item) once(ctx context.Context) result {
+	if it.link != nil {
+		release, err := it.link.take(ctx)
+		if err != nil {
+			return failure(err)
+		}
+		defer release()
+	}
+	in, plan, err := it.plan(ctx)
+	if err != nil {
+		return it.r.planFailure(err)
+	}
+	res := result{findings: plan.Findings, changes: describe(plan.Changes(), it.h.name(), it.hidden()), facts: plan.Facts[it.h.name()]}
+	if err := failed(plan.Findings); err != nil {
+		res.status, res.err = event.Failed, err
+		res.own = it.s.Def.Result(in, res.outcome)
+		return res
+	}
+	if it.r.opt.Check {
+		it.forecast(in, plan, &res)
+		return res
+	}
+	it.apply(ctx, in, plan, &res)
+	return res
+}
+
+func (it *item) plan(ctx context.Context) (task.AnyInput, task.Plan, error) {
+	state, err := it.s.Def.Check(ctx, it.read, it.params)
+	if err != nil {
+		return task.AnyInput{}, task.Plan{}, err
+	}
+	in := it.input(state)
+	p, err := it.s.Def.Plan([]task.AnyInput{in}, in.Now)
+	return in, p, err
+}
+
+// apply does the plan and, where it changed something, looks again.
+func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res *result) {
+	a := it.r.applier(it.s, it.changeHost)
+	got := a.run(ctx, plan, it.target)
+	for _, d := range got {
+		res.outcome.Changed = res.outcome.Changed || d.out.Changed
+		res.outcome.Steps = append(res.outcome.Steps, d.out.Steps...)
+		res.err = errors.Join(res.err, d.err)
+	}
+	res.changed = res.outcome.Changed
+	res.own = it.s.Def.Result(in, res.outcome)
+	switch {
+	case res.err != nil:
+		res.status = event.Failed
+	case res.changed:
+		res.status = event.Changed
+		it.verify(ctx, in, res)
+	default:
+		res.status = event.OK
+	}
+	if e := lastExec(res.outcome); e != nil && e.Code != 0 && res.err == nil {
+		res.status, res.err = event.Failed, fmt.Errorf("exit code %d", e.Code)
+	}
+	if len(missed(res.outcome)) > 0 && res.status != event.Failed {
+		res.status = event.Partial
+	}
+}
+
+// verify looks again after a change: a State task must have nothing left to
+// do, an Action proves its result where it can.
+func (it *item) verify(ctx context.Context, in task.AnyInput, res *result) {
+	if it.s.Def.Kind(it.params) != task.State {
+		found, err := it.s.Def.Verify(ctx, it.read, in, res.outcome)
+		res.findings = append(res.findings, found...)
+		if err = errors.Join(err, failed(found)); err != nil {
+			res.status, res.err = event.Failed, fmt.Errorf("verify: %w", err)
+		}
+		return
+	}
+	_, again, err := it.plan(ctx)
+	if err != nil {
+		res.status, res.err = event.Failed, fmt.Errorf("verify: %w", err)
+		return
+	}
+	if left := again.Changes(); len(left) > 0 {
+		res.status, res.err = event.Failed, &NotConvergedError{Left: left[0].Change.Summary()}
+	}
+}
+
+// changeHost gives what changes on the named target are applied to. The
+// item's own target is already held.
+func (it *item) changeHost(_ context.Context, name string) (change.Host, func(), error) {
+	if name != it.target {
+		return change.Host{}, nil, fmt.Errorf("a host task may change %s only, not %s", it.target, name)
+	}
+	return it.r.changeHost(name, it.link, it.as, it.base), func() {}, nil
+}
+
+func (it *item) hidden() bool {
+	hide, err := it.sc.flag(it.s.NoLog)
+	return hide || err != nil
+}
+
+// NotConvergedError: after its changes were made, a State task wants to change something still.
+type NotConvergedError struct{ Left string }
+
+func (e *NotConvergedError) Error() string {
+	return "not converged after apply; still to do: " + e.Left
+}
+
+func failed(fs []task.Finding) error {
+	for _, f := range fs {
+		if f.Status == task.Fail {
+			return &FindingError{f}
+		}
+	}
+	return nil
+}
+
+// FindingError is a Finding that failed its step.
+type FindingError struct{ task.Finding }
+
+func (e *FindingError) Error() string { return e.Text }
+
+func failure(err error) result { return result{status: event.Failed, err: err} }
+
+// limited gives every single look at a host its limit.
+type limited struct{ task.Reader }
+
+func bounded[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, ProbeLimit)
+	defer cancel()
+	return f(ctx)
+}
+
+func (l limited) ReadFile(ctx context.Context, path string, max int64) ([]byte, error) {
+	return bounded(ctx, func(ctx context.Context) ([]byte, error) { return l.Reader.ReadFile(ctx, path, max) })
+}
+
+func (l limited) Stat(ctx context.Context, paths ...string) ([]reader.File, error) {
+	return bounded(ctx, func(ctx context.Context) ([]reader.File, error) { return l.Reader.Stat(ctx, paths...) })
+}
+
+func (l limited) List(ctx context.Context, roots ...string) ([]reader.File, error) {
+	return bounded(ctx, func(ctx context.Context) ([]reader.File, error) { return l.Reader.List(ctx, roots...) })
+}
+
+func (l limited) Units(ctx context.Context, names ...string) ([]reader.Unit, error) {
+	return bounded(ctx, func(ctx context.Context) ([]reader.Unit, error) { return l.Reader.Units(ctx, names...) })
+}
+
+func (l limited) Packages(ctx context.Context, names ...string) ([]reader.Package, error) {
+	return bounded(ctx, func(ctx context.Context) ([]reader.Package, error) { return l.Reader.Packages(ctx, names...) })
+}
+
+func (l limited) Probe(ctx context.Context, argv ...string) (conn.Result, error) {
+	return bounded(ctx, func(ctx context.Context) (conn.Result, error) { return l.Reader.Probe(ctx, argv...) })
+}
+
+// Hash has no limit of its own: a sum of a large file takes its time, the step's limit holds.

@@ -1,0 +1,71 @@
+// Package engine is the run: plays, batches, steps, failure budget. It is the
+// only orchestrator and the only caller of change.Apply. Tasks, connections
+// and views are given to it; it knows none of them by name.
+package engine
+
+import (
+	"time"
+
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/secret"
+)
+
+// Limits on waiting. They are printed by --help.
+const (
+	FactsLimit  = 30 * time.Second
+	ProbeLimit  = 60 * time.Second
+	ChangeLimit = 30 * time.Minute // `timeout:` of a step overrides it
+	AbortGrace  = 5 * time.Second  // after the second Ctrl-C
+)
+
+// DefaultForks is how many hosts are worked on at once.
+const DefaultForks = 50
+
+// Options are everything that a run needs. Zero values that are not
+// mentioned as optional are errors of the caller.
+type Options struct {
+	RunID     string
+	Playbook  *playbook.Bound
+	Inventory *inventory.Inventory
+	Dialer    conn.Dialer
+	Sink      event.Sink
+	Redactor  *secret.Redactor
+	Now       func() time.Time
+
+	Forks int  // hosts at once; 0 is DefaultForks
+	Check bool // dry run: Check and Plan, never Apply
+	Diff  bool // show diffs of changes that are made; a dry run always does
+
+	Login Login // what the command line says about connecting
+
+	// Stop is closed at the first interrupt: steps under way are finished,
+	// nothing new begins. The context's end aborts.
+	Stop <-chan struct{}
+}
+
+// Login is what the command line says about connecting. Inventory variables
+// beat it, as with Ansible.
+type Login struct {
+	User           string
+	KeyFile        string
+	Password       secret.Value
+	CommonArgs     []string
+	HostKeys       conn.HostKeyPolicy
+	Become         bool
+	BecomeUser     string
+	BecomePassword secret.Value
+}
+
+// Report is how a run ended.
+type Report struct {
+	Unreachable  bool // a host was not reached, or its key or login refused
+	Failed       bool // a task failed on a host
+	Partial      bool // done but incomplete
+	NotConverged bool // a State task's second plan was not empty
+	Interrupted  bool
+	Changes      int // hosts' steps that changed something, or would
+	Unknown      int // hosts' steps whose plan depends on a step that has not run
+}

@@ -1,0 +1,244 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/dayops/dayops/engine/strictyaml"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// maxTemplate bounds a template file; it is held in memory for each host.
+const maxTemplate = 1 << 20
+
+// maxTree bounds a copied folder.
+const maxTree = 10_000
+
+// resolver fills the parameter types that stand for something of the control
+// machine: files, templates, destinations, expressions.
+type resolver struct {
+	dir    string // the playbook's folder
+	files  *fileCache
+	render func(name string, text []byte) ([]byte, error)
+	eval   func(*strictyaml.Node) (any, error)
+}
+
+// params returns a copy of p with every such field filled in.
+func (r *resolver) params(p any) (any, error) {
+	v := reflect.New(reflect.TypeOf(p)).Elem()
+	v.Set(reflect.ValueOf(p))
+	if err := r.walk(v); err != nil {
+		return nil, err
+	}
+	return v.Interface(), nil
+}
+
+func (r *resolver) walk(v reflect.Value) error {
+	switch f := v.Addr().Interface().(type) {
+	case *task.LocalFile:
+		return r.localFile(f)
+	case *task.TemplateFile:
+		return r.templateFile(f)
+	case *task.LocalDest:
+		return r.localDest(f)
+	case *task.Expr:
+		if f.Node != nil {
+			f.Value, f.Err = r.eval(f.Node)
+		}
+		return nil
+	case *strictyaml.Node:
+		return nil
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				if err := r.walk(v.Field(i)); err != nil {
+					return err
+				}
+			}
+		}
+	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
+		fresh := reflect.New(v.Type().Elem())
+		fresh.Elem().Set(v.Elem())
+		v.Set(fresh)
+		return r.walk(v.Elem())
+	case reflect.Slice:
+		fresh := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(fresh, v)
+		if !v.IsNil() {
+			v.Set(fresh)
+		}
+		for i := range v.Len() {
+			if err := r.walk(v.Index(i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// find looks where Ansible looks: in sub beside the playbook, then beside it.
+func (r *resolver) find(name, sub string) (string, fs.FileInfo, error) {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			name = filepath.Join(home, rest)
+		}
+	}
+	places := []string{name}
+	if !filepath.IsAbs(name) {
+		places = []string{filepath.Join(r.dir, sub, name), filepath.Join(r.dir, name)}
+	}
+	for _, p := range places {
+		info, err := os.Stat(p)
+		if err == nil {
+			return p, info, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, err
+		}
+	}
+	return "", nil, &fs.PathError{Op: "find", Path: strings.Join(places, " or "), Err: fs.ErrNotExist}
+}
+
+func (r *resolver) localFile(f *task.LocalFile) error {
+	if f.Name == "" {
+		return nil
+	}
+	path, info, err := r.find(f.Name, "files")
+	if err != nil {
+		return err
+	}
+	f.Path, f.Exists = path, true
+	if !info.IsDir() {
+		return r.fill(f, info)
+	}
+	f.IsDir, f.Mode = true, info.Mode().Perm()
+	return filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == path {
+			return err
+		}
+		if len(f.Tree) == maxTree {
+			return fmt.Errorf("%s has more than %d entries", path, maxTree)
+		}
+		rel, err := filepath.Rel(path, p)
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(p)
+		if err != nil {
+			return err
+		}
+		e := task.LocalFile{Name: rel, Path: p, Exists: true, IsDir: info.IsDir(), Mode: info.Mode().Perm()}
+		if !e.IsDir {
+			err = r.fill(&e, info)
+		}
+		f.Tree = append(f.Tree, e)
+		return err
+	})
+}
+
+func (r *resolver) fill(f *task.LocalFile, info fs.FileInfo) (err error) {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is neither a file nor a folder", f.Path)
+	}
+	f.Size, f.Mode = info.Size(), info.Mode().Perm()
+	path := f.Path
+	f.Open = func() (io.ReadCloser, error) { return os.Open(path) }
+	f.SHA256, err = r.files.sum(path, info)
+	return err
+}
+
+func (r *resolver) templateFile(f *task.TemplateFile) error {
+	if f.Name == "" {
+		return nil
+	}
+	path, info, err := r.find(f.Name, "templates")
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxTemplate {
+		return fmt.Errorf("%s: %d bytes; a template may have %d", path, info.Size(), maxTemplate)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	f.Path = path
+	f.Content, err = r.render(path, text)
+	return err
+}
+
+func (r *resolver) localDest(f *task.LocalDest) error {
+	if f.Name == "" {
+		return nil
+	}
+	f.Slash = strings.HasSuffix(f.Name, "/")
+	path := f.Name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(r.dir, path)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	f.Path = path
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	f.Exists, f.IsDir = true, info.IsDir()
+	if info.Mode().IsRegular() {
+		f.SHA256, err = r.files.sum(path, info)
+	}
+	return err
+}
+
+// fileCache remembers sums of files of the control machine, so that a file
+// that goes to 200 hosts is read once for its sum. A changed size or time is another file.
+type fileCache struct {
+	mu   sync.Mutex
+	sums map[string]func() (string, error)
+}
+
+func newFileCache() *fileCache { return &fileCache{sums: map[string]func() (string, error){}} }
+
+func (c *fileCache) sum(path string, info fs.FileInfo) (string, error) {
+	key := fmt.Sprintf("%s\x00%d\x00%d", path, info.Size(), info.ModTime().UnixNano())
+	c.mu.Lock()
+	f := c.sums[key]
+	if f == nil {
+		f = sync.OnceValues(func() (string, error) { return sumFile(path) })
+		c.sums[key] = f
+	}
+	c.mu.Unlock()
+	return f()
+}
+
+func sumFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

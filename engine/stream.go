@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/secret"
+)
+
+// stream puts events into one order, stamps them and takes secrets out.
+type stream struct {
+	mu     sync.Mutex
+	seq    int64
+	run    string
+	now    func() time.Time
+	sink   event.Sink
+	secret *secret.Redactor
+}
+
+func (s *stream) emit(e event.Event) {
+	redactEvent(&e, s.secret)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq++
+	e.V, e.Seq, e.Run, e.Time = event.Version, s.seq, s.run, s.now().UTC()
+	s.sink.Emit(e)
+}
+
+// redactEvent masks every text of an event. The journal is not an event.
+func redactEvent(e *event.Event, r *secret.Redactor) {
+	for _, s := range []*string{&e.Play, &e.Step, &e.Item, &e.Text, &e.Cause, &e.Hint, &e.Stdout, &e.Stderr} {
+		*s = r.Redact(*s)
+	}
+	for i, d := range e.Details {
+		e.Details[i] = r.Redact(d)
+	}
+	for i := range e.Changes {
+		c := &e.Changes[i]
+		c.Summary, c.Diff, c.Why = r.Redact(c.Summary), r.Redact(c.Diff), r.Redact(c.Why)
+	}
+	if e.Data != nil {
+		e.Data, _ = redactAny(e.Data, r).(map[string]any)
+	}
+}
+
+func redactAny(v any, r *secret.Redactor) any {
+	switch v := v.(type) {
+	case string:
+		return r.Redact(v)
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			out[k] = redactAny(x, r)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = redactAny(x, r)
+		}
+		return out
+	case []string:
+		out := make([]string, len(v))
+		for i, x := range v {
+			out[i] = r.Redact(x)
+		}
+		return out
+	}
+	return v
+}

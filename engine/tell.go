@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// count puts a result into the host's line of the recap and into the report.
+func (r *run) count(h *host, res *result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := &h.counts
+	switch res.status {
+	case event.OK:
+		c.OK++
+	case event.Changed:
+		c.OK++
+		c.Changed++
+	case event.Skipped:
+		c.Skipped++
+	case event.Ignored:
+		c.OK++
+		c.Ignored++
+	case event.Partial:
+		c.Failed++
+		c.Partial++
+		r.report.Partial = true
+	case event.Unknown:
+		c.Unknown++
+		r.report.Unknown++
+	case event.Failed:
+		c.Failed++
+		var nc *NotConvergedError
+		if errors.As(res.err, &nc) {
+			r.report.NotConverged = true
+		} else {
+			r.report.Failed = true
+		}
+	}
+	if res.changed {
+		r.report.Changes++
+	}
+}
+
+// emitResults tells what a step gave: each item of a loop, or the host.
+func (r *run) emitResults(h *host, s *playbook.BoundStep, res *result) {
+	if len(res.items) == 0 {
+		r.emitResult(h, s, res)
+		return
+	}
+	for i := range res.items {
+		it := &res.items[i]
+		if res.status == event.Ignored && it.status == event.Failed {
+			it.status = event.Ignored
+		}
+		r.emitResult(h, s, it)
+	}
+}
+
+func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
+	for _, f := range res.findings {
+		host := f.Host
+		if host == "" {
+			host = h.name()
+		}
+		r.emit(event.Event{Kind: event.Finding, Host: host, Step: s.Title(), StepID: s.ID, Task: s.Task,
+			Status: findingStatus(f.Status), Text: f.Text, Hint: f.Hint})
+	}
+	e := event.Event{Kind: event.Result, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler,
+		Host: h.name(), Item: res.item, Status: res.status, Changes: res.changes, Text: res.text}
+	if res.unknown != "" {
+		e.Text = "unknown until \"" + res.unknown + "\" has run"
+	}
+	if res.err != nil {
+		e.Text = res.err.Error()
+		e.Cause, e.Hint = explain(h.name(), res.err)
+	}
+	if res.hidden {
+		r.censor(&e)
+	} else {
+		r.reveal(&e, res)
+	}
+	if r.opt.Check {
+		e.Kind = event.Forecast
+	} else if !r.opt.Diff {
+		for i := range e.Changes {
+			e.Changes[i].Diff = ""
+		}
+	}
+	r.emit(e)
+}
+
+// reveal adds what the task itself has to say.
+func (r *run) reveal(e *event.Event, res *result) {
+	e.Data = plain(res.own)
+	if msg, ok := e.Data["msg"].(string); ok && e.Text == "" {
+		e.Text = msg
+	}
+	for _, m := range missed(res.outcome) {
+		e.Details = append(e.Details, fmt.Sprintf("%s  %s", m.Path, m.Why))
+	}
+	if x := lastExec(res.outcome); x != nil {
+		code := x.Code
+		e.RC, e.Stdout, e.Stderr = &code, x.Stdout.String(), x.Stderr.String()
+	}
+}
+
+// censor leaves only that something happened.
+func (r *run) censor(e *event.Event) {
+	e.Data, e.Details, e.Item = nil, nil, ""
+	if e.Text != "" {
+		e.Text = "hidden by no_log"
+	}
+	if e.Cause != "" {
+		e.Cause = "hidden by no_log"
+	}
+	for i := range e.Changes {
+		e.Changes[i].Summary, e.Changes[i].Diff = "hidden by no_log", ""
+	}
+}
+
+func findingStatus(s task.Status) event.Status {
+	switch s {
+	case task.Warn:
+		return event.Warn
+	case task.Fail:
+		return event.Failed
+	}
+	return event.OK
+}
+
+// recap tells every host's counts in inventory order.
+func (r *run) recap() {
+	for _, name := range r.opt.Playbook.HostNames() {
+		c := r.host(name).counts
+		r.emit(event.Event{Kind: event.Recap, Host: name, Counts: &c})
+	}
+}
