@@ -1,0 +1,57 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// line makes text from anywhere safe for one line of a terminal: it cannot
+// move the cursor, change colours, reverse the writing direction or begin
+// another line. What was taken out is shown escaped.
+func line(s string) string {
+	if strings.IndexFunc(s, unsafeRune) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteByte(' ')
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == unicode.ReplacementChar:
+			b.WriteRune(r)
+		case unsafeRune(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// unsafeRune: control characters, and the format characters that reorder or hide text.
+func unsafeRune(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == '\ufeff'
+}
+
+// block is multi-line text, each line safe, without trailing blank lines and
+// at most most lines long; how many were left out is the last line.
+func block(s string, most int) []string {
+	s = strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
+	if s == "" {
+		return nil
+	}
+	var out []string
+	for l := range strings.SplitSeq(s, "\n") {
+		if len(out) == most {
+			out = append(out, fmt.Sprintf("... %d more lines", strings.Count(s, "\n")+1-most))
+			break
+		}
+		out = append(out, line(l))
+	}
+	return out
+}

@@ -1,0 +1,148 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dayops/dayops/engine/event"
+)
+
+// failures groups what went wrong by step and cause: forty hosts with one
+// reason are one entry.
+type failures struct {
+	order  []string
+	groups map[string]*failureGroup
+}
+
+type failureGroup struct {
+	step, cause, hint string
+	status            event.Status
+	hosts             []string
+}
+
+func (f *failures) add(e event.Event) {
+	cause := e.Cause
+	if cause == "" {
+		cause = e.Text
+	}
+	key := e.StepID + "\x00" + cause
+	g := f.groups[key]
+	if g == nil {
+		if f.groups == nil {
+			f.groups = map[string]*failureGroup{}
+		}
+		g = &failureGroup{step: e.Step, cause: cause, hint: e.Hint, status: e.Status}
+		f.groups[key] = g
+		f.order = append(f.order, key)
+	}
+	if !slices.Contains(g.hosts, e.Host) {
+		g.hosts = append(g.hosts, e.Host)
+	}
+}
+
+func (t *Text) showFailures() {
+	if len(t.failures.order) == 0 {
+		return
+	}
+	t.heading("WHAT WENT WRONG", "")
+	for _, key := range t.failures.order {
+		g := t.failures.groups[key]
+		where := ""
+		if g.step != "" {
+			where = "  in " + line(g.step)
+		}
+		t.printf("  %s%s\n", t.paint(colourOf(g.status), line(g.cause)), where)
+		t.printf("      %s: %s\n", count(len(g.hosts), "host"), line(shorten(g.hosts)))
+		if g.hint != "" {
+			t.printf("      next: %s\n", line(g.hint))
+		}
+	}
+}
+
+func shorten(hosts []string) string {
+	const most = 8
+	if len(hosts) <= most {
+		return strings.Join(hosts, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(hosts[:most], ", "), len(hosts)-most)
+}
+
+// end shows the recap in Ansible's words, the failures by cause, one line that
+// sums up, and the exit code with its meaning.
+func (t *Text) end(e event.Event) {
+	t.heading("PLAY RECAP", "")
+	for _, r := range t.recap {
+		c := r.Counts
+		status := event.OK
+		switch {
+		case c.Failed+c.Unreachable > 0:
+			status = event.Failed
+		case c.Changed > 0:
+			status = event.Changed
+		}
+		s := fmt.Sprintf("%-*s : ok=%-4d changed=%-4d unreachable=%-4d failed=%-4d skipped=%-4d rescued=0    ignored=%d",
+			t.width, line(r.Host), c.OK, c.Changed, c.Unreachable, c.Failed, c.Skipped, c.Ignored)
+		if c.Partial > 0 {
+			s += fmt.Sprintf("    partial=%d", c.Partial)
+		}
+		if c.Unknown > 0 {
+			s += fmt.Sprintf("    unknown=%d", c.Unknown)
+		}
+		if !t.opt.Quiet || status == event.Failed {
+			t.printf("%s\n", t.paint(colourOf(status), s))
+		}
+	}
+	t.showFailures()
+	t.summary(e)
+}
+
+func (t *Text) summary(e event.Event) {
+	code := 0
+	if e.Code != nil {
+		code = *e.Code
+	}
+	if t.opt.Quiet && code == 0 {
+		return
+	}
+	word, colour := "DONE", green
+	switch {
+	case code == 3:
+		word, colour = "INCOMPLETE", yellow
+	case code == 130:
+		word, colour = "INTERRUPTED", yellow
+	case code != 0 && code != 10:
+		word, colour = "FAILED", red
+	}
+	changes, unknown := number(e.Data["changes"]), number(e.Data["unknown"])
+	verb := "changed"
+	if t.check {
+		verb = "would change"
+	}
+	what := fmt.Sprintf("%d %s", changes, verb)
+	if t.check || unknown > 0 {
+		what += fmt.Sprintf(", %d unknown until an earlier step has run", unknown)
+	}
+	t.printf("\n%s  %s  %.1fs\n", t.paint(colour, word), what, e.Seconds)
+	if code != 0 {
+		t.printf("exit %d%s\n", code, bracket(line(e.Text)))
+	}
+}
+
+func bracket(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}
+
+// number reads a count that may have been through JSON.
+func number(v any) int {
+	switch n := v.(type) {
+	case int:
+		return n
+	case float64:
+		return int(n)
+	}
+	return 0
+}

@@ -1,0 +1,263 @@
+// Package view shows a run to people and to programs: text, progress bar and
+// JSON lines. Each is an event.Sink; none can change a run.
+package view
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dayops/dayops/engine/event"
+)
+
+// TextOptions says how much Text shows.
+type TextOptions struct {
+	Colour    bool
+	Verbose   int  // 1: outputs of commands and ok changes, 2: results as data
+	Output    bool // show outputs of commands in any case (dayops exec)
+	Quiet     bool // only what went wrong, and the end
+	Inventory string
+}
+
+// Text writes what OUTPUT says a person should see.
+type Text struct {
+	w   io.Writer
+	opt TextOptions
+
+	width    int // of the host column
+	check    bool
+	playOpen bool
+	step     string // heading that is due before the next result
+	failures failures
+	recap    []event.Event
+	hints    []string
+}
+
+// NewText writes to w.
+func NewText(w io.Writer, opt TextOptions) *Text { return &Text{w: w, opt: opt} }
+
+// Emit shows e.
+func (t *Text) Emit(e event.Event) {
+	switch e.Kind {
+	case event.RunStart:
+		t.runStart(e)
+	case event.PlayStart:
+		t.heading("PLAY", e.Play)
+	case event.PlaySkip:
+		t.heading("PLAY", e.Play)
+		t.printf("  skipped     %s\n", line(e.Text))
+	case event.Connect:
+		t.connect(e)
+	case event.Unreachable:
+		t.row(event.Unreached, "UNREACHABLE", e.Host, line(e.Text))
+		t.failures.add(e)
+	case event.StepStart:
+		t.stepStart(e)
+	case event.Result, event.Forecast:
+		t.result(e)
+	case event.Finding:
+		t.finding(e)
+	case event.Note:
+		t.note(e)
+	case event.Recap:
+		t.recap = append(t.recap, e)
+	case event.RunEnd:
+		t.end(e)
+	}
+}
+
+func (t *Text) printf(format string, args ...any) { fmt.Fprintf(t.w, format, args...) }
+
+func (t *Text) runStart(e event.Event) {
+	t.check, _ = e.Data["check"].(bool)
+	name := line(e.Text)
+	if b, _ := e.Data["builtin"].(bool); b {
+		name = strings.TrimPrefix(name, "builtin:") + " (built in)"
+	}
+	for _, h := range e.Hosts {
+		t.width = max(t.width, min(len(h), 40))
+	}
+	inv, _ := e.Data["inventory"].(string)
+	if inv != "" {
+		inv = "  inventory " + line(inv)
+	}
+	mode := ""
+	if t.check {
+		mode = "  DRY RUN: nothing is changed"
+	}
+	if !t.opt.Quiet {
+		t.printf("run %s  %s%s  %s%s\n", line(e.Run), name, inv, count(len(e.Hosts), "host"), mode)
+	}
+}
+
+// heading is Ansible's: a word, a name, stars up to column 72.
+func (t *Text) heading(word, name string) {
+	if t.opt.Quiet {
+		return
+	}
+	s := word + " "
+	if name != "" {
+		s += "[" + line(name) + "] "
+	}
+	t.printf("\n%s%s\n", t.paint(bold, s), strings.Repeat("*", max(3, 72-len([]rune(s)))))
+}
+
+func (t *Text) connect(e event.Event) {
+	if e.Done < e.Total || t.opt.Verbose > 0 {
+		t.printf("CONNECT  %d of %d  %.1fs\n", e.Done, e.Total, e.Seconds)
+	}
+}
+
+func (t *Text) stepStart(e event.Event) {
+	word := "TASK"
+	if e.Handler {
+		word = "HANDLER"
+	}
+	t.heading(word, e.Step)
+}
+
+func (t *Text) row(s event.Status, label, host, text string) {
+	if t.opt.Quiet && (s == event.OK || s == event.Changed || s == event.Skipped) {
+		return
+	}
+	t.printf("  %s %-*s  %s\n", t.paint(colourOf(s), fmt.Sprintf("%-11s", label)), t.width, line(host), text)
+}
+
+func (t *Text) result(e event.Event) {
+	text := line(e.Text)
+	if e.Item != "" {
+		text = strings.TrimSpace("(" + line(e.Item) + ")  " + text)
+	}
+	if text == "" && len(e.Changes) > 0 && e.Status != event.OK {
+		text = line(e.Changes[0].Summary)
+		if n := len(e.Changes); n > 1 {
+			text += fmt.Sprintf("  (+%d more)", n-1)
+		}
+	}
+	t.row(e.Status, label(e), e.Host, text)
+	if t.opt.Quiet && e.Status != event.Failed && e.Status != event.Partial {
+		return
+	}
+	t.details(e)
+	if e.Status == event.Failed || e.Status == event.Partial {
+		t.failures.add(e)
+	}
+}
+
+func label(e event.Event) string {
+	switch e.Status {
+	case event.Failed:
+		return "FAILED"
+	case event.Partial:
+		return "PARTIAL"
+	case event.Changed:
+		if e.Kind == event.Forecast {
+			return "change"
+		}
+	}
+	return string(e.Status)
+}
+
+// details are the lines below a result: what was left out, changes, outputs.
+func (t *Text) details(e event.Event) {
+	for _, d := range e.Details {
+		t.printf("        %s\n", line(d))
+	}
+	if e.Kind == event.Forecast || t.opt.Verbose > 0 || hasDiff(e) {
+		t.changes(e)
+	}
+	loud := t.opt.Output || t.opt.Verbose > 0 || e.Status == event.Failed || e.Status == event.Ignored
+	if loud {
+		t.stream("", e.Stdout)
+		t.stream("stderr: ", e.Stderr)
+	}
+	if e.Hint != "" && e.Status == event.Failed {
+		t.printf("        next: %s\n", line(e.Hint))
+	}
+}
+
+func hasDiff(e event.Event) bool {
+	for _, c := range e.Changes {
+		if c.Diff != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// maxLines bounds what one output may take of the screen; history has it all.
+const maxLines = 200
+
+func (t *Text) stream(prefix, s string) {
+	for _, l := range block(s, maxLines) {
+		t.printf("        | %s%s\n", prefix, l)
+	}
+}
+
+func (t *Text) changes(e event.Event) {
+	for _, c := range e.Changes {
+		risk, undo := "", ""
+		if c.Risk != "safe" {
+			risk = "  " + t.paint(yellow, strings.ToUpper(c.Risk))
+		}
+		switch c.Undo {
+		case "none":
+			undo = "  no undo"
+		case "partial":
+			undo = "  partial undo"
+		}
+		where := ""
+		if c.Host != "" {
+			where = line(c.Host) + ": "
+		}
+		t.printf("        %s%s%s%s\n", where, line(c.Summary), risk, undo)
+		for _, l := range block(c.Diff, maxLines) {
+			t.printf("        %s\n", t.paint(diffColour(l), l))
+		}
+	}
+}
+
+func diffColour(l string) string {
+	switch {
+	case strings.HasPrefix(l, "+"):
+		return green
+	case strings.HasPrefix(l, "-"):
+		return red
+	case strings.HasPrefix(l, "@@"):
+		return cyan
+	}
+	return ""
+}
+
+func (t *Text) finding(e event.Event) {
+	if e.Status == event.OK && t.opt.Quiet {
+		return
+	}
+	l := string(e.Status)
+	if e.Status == event.Failed {
+		l = "fail"
+	}
+	t.row(e.Status, l, e.Host, line(e.Text))
+	if e.Hint != "" && e.Status != event.OK {
+		t.printf("        next: %s\n", line(e.Hint))
+	}
+}
+
+func (t *Text) note(e event.Event) {
+	word := ""
+	if e.Status == event.Warn {
+		word = "warning: "
+	}
+	host := ""
+	if e.Host != "" {
+		host = line(e.Host) + ": "
+	}
+	t.printf("  %s\n", t.paint(colourOf(e.Status), word+host+line(e.Text)))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
