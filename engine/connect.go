@@ -28,13 +28,25 @@ func (r *run) connectBatch(ctx context.Context, hosts []*host) {
 		return
 	}
 	start := r.opt.Now()
-	r.each(hosts, func(h *host) {
-		if err := r.begin(ctx, h); err != nil {
-			r.lose(h, err)
+	errs := make([]error, len(hosts))
+	index := map[*host]int{}
+	for i, h := range hosts {
+		index[h] = i
+	}
+	r.each(hosts, func(h *host) { errs[index[h]] = r.begin(ctx, h) })
+	lost := 0
+	for _, err := range errs {
+		if err != nil {
+			lost++
 		}
-	})
-	r.emit(event.Event{Kind: event.Connect, Play: r.play.Title(), Done: int64(len(r.usable())), Total: int64(len(hosts)),
+	}
+	r.emit(event.Event{Kind: event.Connect, Play: r.play.Title(), Done: int64(len(hosts) - lost), Total: int64(len(hosts)),
 		Seconds: r.opt.Now().Sub(start).Seconds()})
+	for i, err := range errs {
+		if err != nil {
+			r.lose(hosts[i], err)
+		}
+	}
 }
 
 func (r *run) begin(ctx context.Context, h *host) error {
