@@ -1,0 +1,128 @@
+// Package cli is the command line of dayops: one file per command, the flags
+// that they share, and the exit codes in one table.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dayops/dayops/engine/source"
+)
+
+// app is what commands need of the world around them.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	now      func() time.Time
+}
+
+// Main runs one command line and returns its exit code.
+func Main(args []string, in io.Reader, out, errw io.Writer) int {
+	a := &app{in: in, out: out, err: errw, getenv: os.Getenv, now: time.Now}
+	return a.main(args)
+}
+
+func (a *app) main(args []string) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(a.err, "dayops: unexpected: %v\n%s", r, debug.Stack())
+			code = exitUnexpected
+		}
+	}()
+	root := a.root()
+	root.SetArgs(args)
+	err := root.Execute()
+	a.show(err)
+	return codeOfError(err)
+}
+
+// show prints an error once, with its hint.
+func (a *app) show(err error) {
+	var shown *errShown
+	var list source.List
+	var c *coded
+	switch {
+	case err == nil, errors.As(err, &shown):
+	case errors.As(err, &list):
+		fmt.Fprintf(a.err, "%s\n%s in your files; nothing was connected\n", list.Excerpts(), count(len(list), "mistake"))
+	case errors.As(err, &c):
+		fmt.Fprintf(a.err, "dayops: %s\n", c.err)
+		if c.hint != "" {
+			fmt.Fprintf(a.err, "  hint: %s\n", c.hint)
+		}
+	default:
+		fmt.Fprintf(a.err, "dayops: %s\n", err)
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "dayops",
+		Short:         "Day-2 work of clusters over SSH: checked, planned, verified",
+		Long:          rootLong(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(cmd.CommandPath()+" --help", "%s", err)
+	})
+	root.AddGroup(&cobra.Group{ID: "work", Title: "Work on hosts:"}, &cobra.Group{ID: "look", Title: "Look things up:"})
+	root.AddCommand(a.commands()...)
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+func rootLong() string {
+	var b strings.Builder
+	b.WriteString(`dayops runs playbooks of typed tasks on the hosts of an inventory over SSH.
+A task reads a host and plans changes; only the engine makes them. So a dry run
+shows what a run would do, and changes nothing.
+
+  dayops run backup.yml -i hosts.yml       run a playbook
+  dayops plan site.yml                     what would change; nothing does
+  dayops ping masters                      can we log in?
+  dayops exec etcd -- uptime               one command everywhere
+  dayops doc host_backup                   what a task does and takes
+
+Exit codes:
+`)
+	for _, c := range exitCodes() {
+		fmt.Fprintf(&b, "  %3d  %s\n", c.Code, c.Meaning)
+	}
+	b.WriteString("\nLimits on waiting:\n" + limits())
+	return b.String()
+}
+
+// version is the module's, with the commit where Go recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			v += " (" + s.Value[:12] + ")"
+		}
+	}
+	return v
+}
