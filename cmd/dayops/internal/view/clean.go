@@ -10,6 +10,8 @@ import (
 // move the cursor, change colours, reverse the writing direction or begin
 // another line. What was taken out is shown escaped.
 func line(s string) string {
+	// A stray byte such as 0x9b is a control character to an 8-bit terminal.
+	s = strings.ToValidUTF8(s, "\ufffd")
 	if strings.IndexFunc(s, unsafeRune) < 0 {
 		return s
 	}
@@ -22,8 +24,6 @@ func line(s string) string {
 			b.WriteByte(' ')
 		case r == '\r':
 			b.WriteString(`\r`)
-		case r == unicode.ReplacementChar:
-			b.WriteRune(r)
 		case unsafeRune(r):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
