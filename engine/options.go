@@ -41,6 +41,11 @@ type Options struct {
 
 	Login Login // what the command line says about connecting
 
+	// Shown is recorded with the start of the run: inventory sources and the like.
+	Shown map[string]any
+	// ExitCode turns the report into the code and words of the last event.
+	ExitCode func(Report) (code int, text string)
+
 	// Stop is closed at the first interrupt: steps under way are finished,
 	// nothing new begins. The context's end aborts.
 	Stop <-chan struct{}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -35,9 +36,8 @@ type onceResult struct {
 	res  result
 }
 
-// Run carries out a bound playbook. The Report holds however the run ended;
-// the error is one of dayops itself, not of a host.
-func Run(ctx context.Context, opt Options) (Report, error) {
+// Run carries out a bound playbook. What went wrong on hosts is in the Report and in the events.
+func Run(ctx context.Context, opt Options) Report {
 	if opt.Forks <= 0 {
 		opt.Forks = DefaultForks
 	}
@@ -50,8 +50,9 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	}
 	defer r.pool.close()
 	start := opt.Now()
-	r.emit(event.Event{Kind: event.RunStart, Text: opt.Playbook.File, Hosts: opt.Playbook.HostNames(),
-		Data: map[string]any{"check": opt.Check, "forks": opt.Forks, "builtin": opt.Playbook.Builtin}})
+	shown := map[string]any{"check": opt.Check, "forks": opt.Forks, "builtin": opt.Playbook.Builtin}
+	maps.Copy(shown, opt.Shown)
+	r.emit(event.Event{Kind: event.RunStart, Text: opt.Playbook.File, Hosts: opt.Playbook.HostNames(), Data: shown})
 	for _, p := range opt.Playbook.Plays {
 		if r.stopped() || ctx.Err() != nil {
 			break
@@ -60,9 +61,10 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	}
 	r.recap()
 	r.report.Interrupted = r.stopped() || ctx.Err() != nil
-	r.emit(event.Event{Kind: event.RunEnd, Seconds: opt.Now().Sub(start).Seconds(), Data: map[string]any{
+	code, text := opt.ExitCode(r.report)
+	r.emit(event.Event{Kind: event.RunEnd, Code: &code, Text: text, Seconds: opt.Now().Sub(start).Seconds(), Data: map[string]any{
 		"changes": r.report.Changes, "unknown": r.report.Unknown, "interrupted": r.report.Interrupted}})
-	return r.report, nil
+	return r.report
 }
 
 func (r *run) emit(e event.Event) { r.stream.emit(e) }

@@ -41,9 +41,10 @@ type flags struct {
 	syntaxCheck    bool
 	detailed       bool
 
-	output  string
-	verbose int
-	quiet   bool
+	output     string
+	verbose    int
+	showOutput bool // of commands, in any case
+	quiet      bool
 }
 
 func (f *flags) inventoryFlags(fs *pflag.FlagSet) {

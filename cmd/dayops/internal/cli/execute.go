@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dayops/dayops/cmd/dayops/internal/view"
+	"github.com/dayops/dayops/engine"
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/secret"
+)
+
+// execute runs a checked job: connections, history, views, signals.
+func (a *app) execute(ctx context.Context, f *flags, j *job) error {
+	login, err := a.login(f)
+	if err != nil {
+		return err
+	}
+	if login.CommonArgs, err = inventory.SplitWords(f.common); err != nil {
+		return usage("", "--ssh-common-args: %s", err)
+	}
+	id, record, err := a.record()
+	if err != nil {
+		return err
+	}
+	defer record.Close()
+	red := &secret.Redactor{}
+	red.Add(login.Password.Reveal())
+	red.Add(login.BecomePassword.Reveal())
+	sink, err := a.sink(f, record)
+	if err != nil {
+		return err
+	}
+	dialer := a.dialer(f)
+	defer dialer.Close()
+	ctx, stop, done := a.signals(ctx)
+	defer done()
+	rep := engine.Run(ctx, engine.Options{
+		RunID: id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: sink, Redactor: red, Now: a.now,
+		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, Stop: stop,
+		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", ")},
+		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
+	})
+	if code, _ := codeOf(rep, f.detailed); code != exitDone {
+		return &errShown{code}
+	}
+	return nil
+}
+
+// record begins the history of a run under a new short id.
+func (a *app) record() (string, io.WriteCloser, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return "", nil, err
+	}
+	h := journal.Open(dir)
+	for range 10 {
+		var b [3]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return "", nil, err
+		}
+		id := hex.EncodeToString(b[:])
+		w, err := h.Begin(id)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		return id, w, err
+	}
+	return "", nil, fmt.Errorf("no free run id below %s", dir)
+}
+
+// sink is what shows the run: JSON lines or text, with a bar on a terminal; and the record.
+func (a *app) sink(f *flags, record io.Writer) (event.Sink, error) {
+	var shown event.Sink
+	switch f.output {
+	case "json":
+		shown = view.NewJSON(a.out)
+	case "text":
+		shown = view.NewText(a.out, view.TextOptions{Colour: view.Colour(a.out, a.getenv), Verbose: f.verbose, Quiet: f.quiet, Output: f.showOutput})
+		if view.IsTerminal(a.err) && !f.quiet && a.getenv("TERM") != "dumb" {
+			shown = view.NewBar(a.err, shown)
+		}
+	default:
+		return nil, usage("text or json", "--output=%s is not known", f.output)
+	}
+	return view.Many{shown, view.NewJSON(record)}, nil
+}
+
+// signals gives the two-step end: the first SIGINT or SIGTERM closes stop, the
+// second ends the context, and dayops is gone AbortGrace later in any case.
+func (a *app) signals(parent context.Context) (context.Context, <-chan struct{}, func()) {
+	ctx, cancel := context.WithCancel(parent)
+	stop, quit := make(chan struct{}), make(chan struct{})
+	sig := make(chan os.Signal, 2)
+	signal.Notify(sig, os.Interrupt, syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-sig:
+			fmt.Fprintln(a.err, "\nfinishing the steps under way, then stopping; once more to abort them")
+			close(stop)
+		case <-quit:
+			return
+		}
+		select {
+		case <-sig:
+			fmt.Fprintln(a.err, "\naborting")
+			cancel()
+		case <-quit:
+			return
+		}
+		select {
+		case <-time.After(engine.AbortGrace):
+			fmt.Fprintln(a.err, "what was under way did not end in time; look at the hosts")
+			os.Exit(exitInterrupted)
+		case <-quit:
+		}
+	}()
+	return ctx, stop, func() {
+		signal.Stop(sig)
+		close(quit)
+		<-ended
+		cancel()
+	}
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/engine/vars"
+	"github.com/dayops/dayops/playbooks"
+	"github.com/dayops/dayops/tasks"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use: "run PLAYBOOK", Short: "Run a playbook", GroupID: "work",
+		Long: `Run a playbook: every host of a play goes through its tasks in order, as many
+hosts at once as --forks allows. Looked for in the working folder, then among
+the playbooks inside the program (dayops playbooks).
+
+All mistakes in all files are told before anything is connected. The first
+Ctrl-C finishes the steps under way and stops, a second one aborts them.
+Handlers run on a host also after a later task failed there.`,
+		Example: "  dayops run backup.yml -i hosts.yml\n  dayops run site.yml -l masters -C -D      what would change",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.playbook(&f, args[0]) },
+	}
+	f.playbookFlags(cmd.Flags())
+	cmd.Flags().BoolVarP(&f.check, "check", "C", false, "dry run: say what would change and change nothing")
+	cmd.Flags().BoolVarP(&f.diff, "diff", "D", false, "show what changes inside files")
+	cmd.ValidArgsFunction = a.completePlaybooks
+	return cmd
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use: "plan PLAYBOOK", Short: "Say what a run would change, and change nothing", GroupID: "work",
+		Long: `Connect, read, and say per host what a run would change, with diffs, or which
+step must have run before that can be known. The same as run --check --diff.`,
+		Example: "  dayops plan site.yml -i hosts.yml\n  dayops plan site.yml --detailed-exitcode      10 when something would change",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			f.check, f.diff = true, true
+			return a.playbook(&f, args[0])
+		},
+	}
+	f.playbookFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "exit 10 when something would change or is unknown")
+	cmd.ValidArgsFunction = a.completePlaybooks
+	return cmd
+}
+
+func (a *app) validateCommand() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use: "validate PLAYBOOK", Short: "Look for mistakes in playbook and inventory; connect to nothing", GroupID: "look",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			f.syntaxCheck = true
+			return a.playbook(&f, args[0])
+		},
+	}
+	f.playbookFlags(cmd.Flags())
+	cmd.ValidArgsFunction = a.completePlaybooks
+	return cmd
+}
+
+// playbook loads, binds, and does what the flags ask for.
+func (a *app) playbook(f *flags, name string) error {
+	job, err := a.bind(f, func(inv *inventory.Inventory) (*playbook.Playbook, error) {
+		return playbook.Find(name, playbooks.FS)
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.syntaxCheck:
+		fmt.Fprintf(a.out, "%s: %s, %s: no mistakes\n", job.bound.File, count(len(job.bound.Plays), "play"), count(len(job.bound.HostNames()), "host"))
+		return nil
+	case f.listHosts:
+		a.listHosts(job.bound)
+		return nil
+	case f.listTasks:
+		a.listTasks(job.bound)
+		return nil
+	case f.listTags:
+		a.listTags(job.bound)
+		return nil
+	}
+	return a.execute(context.Background(), f, job)
+}
+
+// job is everything a run needs, checked.
+type job struct {
+	inv     *inventory.Inventory
+	sources []string
+	bound   *playbook.Bound
+	extra   *vars.Extra
+}
+
+// bind collects the mistakes of all files: inventory, playbook, variables, and what does not fit together.
+func (a *app) bind(f *flags, load func(*inventory.Inventory) (*playbook.Playbook, error)) (*job, error) {
+	var ms source.Mistakes
+	inv, sources, err := a.loadInventory(f)
+	if inv == nil {
+		return nil, badFiles(err)
+	}
+	ms.AddErr(err)
+	extra, err := vars.ParseExtra(f.extra, os.ReadFile)
+	ms.AddErr(err)
+	pb, err := load(inv)
+	var c *coded
+	if errors.As(err, &c) {
+		return nil, err
+	}
+	ms.AddErr(err)
+	if pb == nil {
+		return nil, badFiles(ms.Err())
+	}
+	withVars, err := inv.WithPlaybook(pb.Dir)
+	ms.AddErr(err)
+	if withVars != nil {
+		inv = withVars
+	}
+	var limit []string
+	if f.limit != "" {
+		if limit, err = limitHosts(inv, f.limit); err != nil {
+			ms.AddErr(err)
+		}
+	}
+	bound, err := playbook.Bind(pb, playbook.BindOptions{Inventory: inv, Tasks: tasks.All(), Extra: extra,
+		Limit: limit, Limited: f.limit != "", Tags: f.tags, SkipTags: f.skipTags})
+	ms.AddErr(err)
+	if err := ms.Err(); err != nil {
+		return nil, badFiles(err)
+	}
+	a.warn(inv.Warnings())
+	return &job{inv: inv, sources: sources, bound: bound, extra: extra}, nil
+}
+
+func (a *app) listHosts(b *playbook.Bound) {
+	for _, p := range b.Plays {
+		fmt.Fprintf(a.out, "play %d [%s]: %s\n", p.Index, p.Title(), count(len(p.Targets), "host"))
+		for _, h := range p.Targets {
+			fmt.Fprintf(a.out, "  %s\n", h)
+		}
+	}
+}
+
+func (a *app) listTasks(b *playbook.Bound) {
+	for _, p := range b.Plays {
+		fmt.Fprintf(a.out, "play %d [%s]\n", p.Index, p.Title())
+		for _, s := range p.Steps {
+			tags := ""
+			if len(s.Tags) > 0 {
+				tags = "  tags: " + strings.Join(s.Tags, ", ")
+			}
+			fmt.Fprintf(a.out, "  %s  %s (%s)%s\n", s.ID, s.Title(), s.Task, tags)
+		}
+	}
+}
+
+func (a *app) listTags(b *playbook.Bound) {
+	seen := map[string]bool{}
+	for _, p := range b.Plays {
+		for _, s := range p.Steps {
+			for _, t := range s.Tags {
+				if !seen[t] {
+					seen[t] = true
+					fmt.Fprintln(a.out, t)
+				}
+			}
+		}
+	}
+}
