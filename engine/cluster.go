@@ -211,7 +211,7 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 			return change.Host{}, nil, fmt.Errorf("%s has no part in this step", name)
 		}
 		release, err := m.it.link.take(ctx)
-		return r.changeHost(name, m.it.link, m.it.as, m.it.base), release, err
+		return r.changeHost(name, m.it), release, err
 	})
 	for name, d := range a.run(ctx, plan, "") {
 		if m := by[name]; m != nil {

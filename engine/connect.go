@@ -94,3 +94,33 @@ type NotInInventoryError struct{ Name, Hint string }
 func (e *NotInInventoryError) Error() string {
 	return fmt.Sprintf("host %q is not in the inventory", e.Name)
 }
+
+// target says how a host is reached: its variables, then the command line.
+func (r *run) target(name string) (conn.Target, error) {
+	if !r.opt.Inventory.Has(name) {
+		return conn.Target{}, &NotInInventoryError{Name: name}
+	}
+	h := r.host(name)
+	c, err := r.connection(h, r.base(h))
+	if err != nil {
+		return conn.Target{}, err
+	}
+	t, l := c.Target, r.opt.Login
+	if t.User == "" {
+		t.User = l.User
+	}
+	if t.KeyFile == "" {
+		t.KeyFile = l.KeyFile
+	}
+	if !t.Password.IsSet() {
+		t.Password = l.Password
+	}
+	if !t.BecomePassword.IsSet() {
+		t.BecomePassword = l.BecomePassword
+	}
+	if t.HostKeys == "" {
+		t.HostKeys = l.HostKeys
+	}
+	t.CommonArgs = append(t.CommonArgs, l.CommonArgs...)
+	return t, nil
+}

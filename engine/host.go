@@ -8,32 +8,35 @@ import (
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/facts"
-	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/vars"
 )
 
 // host is one inventory host as the run knows it so far. During a step one
 // goroutine owns it; mu guards what hostvars of others and delegation read.
 type host struct {
-	inv *inventory.Host
+	id string
 
-	mu       sync.Mutex
-	facts    facts.Host
-	gathered bool
-	learned  map[string]any    // registered results and set_fact: data, never templates
-	unknown  map[string]string // names that only a step not run yet would set -> that step
-	overlay  *change.Overlay   // of a dry run
-	notified map[string]string // handler ID -> "" or, in a dry run, the step that may notify it
+	mu        sync.Mutex
+	facts     facts.Host
+	gathered  bool
+	learned   map[string]any    // registered results and set_fact: data, never templates
+	unknown   map[string]string // names that only a step not run yet would set -> that step
+	overlay   *change.Overlay   // of a dry run
+	scope     *vars.Scope       // of the play under way; nil when something was learned since
+	scopePlay *playbook.BoundPlay
+	notified  map[string]string // handler ID -> "" or, in a dry run, the step that may notify it
 
 	failed bool
 	lost   error
 	counts event.Counts
 }
 
-func newHost(h *inventory.Host) *host {
-	return &host{inv: h, learned: map[string]any{}, unknown: map[string]string{}, overlay: &change.Overlay{}, notified: map[string]string{}}
+func newHost(name string) *host {
+	return &host{id: name, learned: map[string]any{}, unknown: map[string]string{}, overlay: &change.Overlay{}, notified: map[string]string{}}
 }
 
-func (h *host) name() string { return h.inv.Name }
+func (h *host) name() string { return h.id }
 
 // usable tells whether later steps still concern the host.
 func (h *host) usable() bool { return !h.failed && h.lost == nil }
@@ -41,6 +44,7 @@ func (h *host) usable() bool { return !h.failed && h.lost == nil }
 func (h *host) learn(name string, v any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.scope = nil
 	h.learned[name] = v
 	delete(h.unknown, name)
 }
@@ -48,6 +52,7 @@ func (h *host) learn(name string, v any) {
 func (h *host) cannotKnow(name, step string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.scope = nil
 	delete(h.learned, name)
 	h.unknown[name] = step
 }
@@ -65,6 +70,6 @@ func (h *host) gather(ctx context.Context, l *link, now func() time.Time) (facts
 	if err != nil {
 		return facts.Host{}, err
 	}
-	h.facts, h.gathered = f, true
+	h.facts, h.gathered, h.scope = f, true, nil
 	return f, nil
 }

@@ -23,7 +23,8 @@ type item struct {
 	sc     *scope
 	params any
 	target string
-	link   *link // nil for a task that needs no connection
+	link   *link     // nil for a task that needs no connection
+	conn   conn.Conn // the link's, with the step's environment
 	as     string
 	facts  facts.Host // of the target, where the task reads them
 	base   *reader.Reader
@@ -64,12 +65,17 @@ func (it *item) connect(ctx context.Context) error {
 		return err
 	}
 	it.link = l
-	if it.as, err = it.sc.account(it.s); err != nil {
+	th := it.r.host(it.target)
+	if it.as, err = it.sc.account(th); err != nil {
 		return err
 	}
-	it.base = reader.New(l.conn, it.as)
+	env, err := it.sc.environment()
+	if err != nil {
+		return err
+	}
+	it.conn = withEnv(l.conn, env)
+	it.base = reader.New(it.conn, it.as)
 	it.read = limited{it.base}
-	th := it.r.host(it.target)
 	if it.r.opt.Check {
 		it.read = limited{change.Over(it.base, th.overlay)}
 	}
@@ -81,7 +87,7 @@ func (it *item) connect(ctx context.Context) error {
 
 func (it *item) input(state any) task.AnyInput {
 	return task.AnyInput{Host: it.h.name(), Target: it.target, Params: it.params, Facts: it.facts, State: state,
-		Now: it.r.opt.Now(), Groups: it.h.inv.Groups()}
+		Now: it.r.opt.Now(), Groups: it.r.opt.Inventory.GroupsOf(it.h.name())}
 }
 
 // once is Check, Plan, Apply, Verify of one host task.
@@ -176,7 +182,7 @@ func (it *item) changeHost(_ context.Context, name string) (change.Host, func(),
 	if name != it.target {
 		return change.Host{}, nil, fmt.Errorf("a host task may change %s only, not %s", it.target, name)
 	}
-	return it.r.changeHost(name, it.link, it.as, it.base), func() {}, nil
+	return it.r.changeHost(name, it), func() {}, nil
 }
 
 func (it *item) hidden() bool {

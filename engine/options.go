@@ -11,6 +11,7 @@ import (
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/secret"
+	"github.com/dayops/dayops/engine/strictyaml"
 )
 
 // Limits on waiting. They are printed by --help.
@@ -33,6 +34,7 @@ type Options struct {
 	Dialer    conn.Dialer
 	Sink      event.Sink
 	Redactor  *secret.Redactor
+	Extra     *strictyaml.Node // -e; nil for none
 	Now       func() time.Time
 
 	Forks int  // hosts at once; 0 is DefaultForks

@@ -11,7 +11,7 @@ import (
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/playbook"
-	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/vars"
 )
 
 // run is one run of one playbook.
@@ -20,6 +20,8 @@ type run struct {
 	stream *stream
 	pool   *pool
 	files  *fileCache
+
+	templates vars.Engine
 
 	mu     sync.Mutex
 	hosts  map[string]*host
@@ -85,7 +87,7 @@ func (r *run) host(name string) *host {
 	defer r.mu.Unlock()
 	h := r.hosts[name]
 	if h == nil {
-		h = newHost(r.opt.Inventory, name)
+		h = newHost(name)
 		r.hosts[name] = h
 	}
 	return h
@@ -96,7 +98,7 @@ func (r *run) host(name string) *host {
 func (r *run) runPlay(ctx context.Context, p *playbook.BoundPlay) {
 	r.play, r.once = p, map[string]*onceResult{}
 	if len(p.Targets) == 0 {
-		r.emit(event.Event{Kind: event.PlaySkip, Play: p.Title(), Text: p.WhyEmpty()})
+		r.emit(event.Event{Kind: event.PlaySkip, Play: p.Title(), Text: p.Empty})
 		return
 	}
 	r.emit(event.Event{Kind: event.PlayStart, Play: p.Title(), Hosts: p.Targets})
@@ -218,11 +220,8 @@ func (r *run) applier(s *playbook.BoundStep, host func(context.Context, string) 
 	return &applier{forks: r.opt.Forks, limit: limit, host: host, stop: r.opt.Stop}
 }
 
-func (r *run) changeHost(name string, l *link, as string, rd *reader.Reader) change.Host {
-	h := change.Host{Name: name, As: as, Reader: rd, Run: r.opt.RunID, Now: r.opt.Now}
-	if l != nil {
-		h.Conn = l.conn
-	}
+func (r *run) changeHost(name string, it *item) change.Host {
+	h := change.Host{Name: name, Conn: it.conn, As: it.as, Reader: it.base, Run: r.opt.RunID, Now: r.opt.Now}
 	h.Progress = func(done, total int64) {
 		r.emit(event.Event{Kind: event.Progress, Host: name, Done: done, Total: total})
 	}

@@ -38,7 +38,7 @@ func (r *run) base(h *host) *vars.Scope {
 	}
 	layers := []vars.Layer{}
 	for _, l := range r.opt.Inventory.Layers(h.name()) {
-		layers = append(layers, vars.UserVars(vars.LevelOf(l.Level), l.Vars))
+		layers = append(layers, vars.UserVars(vars.Level(l.Level), l.Vars))
 	}
 	if h.gathered {
 		layers = append(layers, vars.Facts(h.facts.Ansible()))
@@ -48,7 +48,7 @@ func (r *run) base(h *host) *vars.Scope {
 		layers = append(layers, vars.UserVars(vars.LevelVarsFiles, f.Vars))
 	}
 	layers = append(layers, vars.HostData(vars.LevelSetFact, h.learned), vars.Unknown(h.unknown))
-	layers = append(layers, r.opt.Extra.Layer())
+	layers = append(layers, vars.UserVars(vars.LevelExtra, r.opt.Extra))
 	h.scope, h.scopePlay = r.templates.Scope(r.context(h), layers...), r.play
 	return h.scope
 }
@@ -116,7 +116,7 @@ func (sc *scope) value(n *strictyaml.Node) (any, error) {
 // all tells whether every condition holds.
 func (sc *scope) all(ns []*strictyaml.Node) (bool, error) {
 	for _, n := range ns {
-		e, err := sc.r.templates.Expr(n)
+		e, err := vars.CompileExpr(n)
 		if err != nil {
 			return false, err
 		}
@@ -220,8 +220,12 @@ func (r *run) connection(h *host, sc *vars.Scope) (inventory.Connection, error) 
 
 // account says as whom a step works on its target; "" is the login account. A
 // variable beats the step, the step its play, the play the command line.
-func (sc *scope) account(target string) (string, error) {
-	c, err := sc.r.connection(sc.h, sc.Scope)
+func (sc *scope) account(target *host) (string, error) {
+	from := sc.Scope
+	if target != sc.h {
+		from = sc.r.base(target)
+	}
+	c, err := sc.r.connection(target, from)
 	if err != nil {
 		return "", err
 	}
@@ -287,4 +291,3 @@ func unknownName(err error) (step string, ok bool) {
 	}
 	return "", false
 }
-

@@ -61,12 +61,22 @@ func (s *BoundStep) Title() string {
 // HostNames lists the hosts of all plays, each once, in order of appearance.
 func (b *Bound) HostNames() []string {
 	var out []string
+	seen := map[string]bool{}
 	for _, p := range b.Plays {
 		for _, h := range p.Targets {
-			if !slices.Contains(out, h) {
+			if !seen[h] {
+				seen[h] = true
 				out = append(out, h)
 			}
 		}
 	}
 	return out
+}
+
+// Sets lists the variables that the step gives by itself, beside register.
+func (s *BoundStep) Sets() []string {
+	if s.Task != "set_fact" {
+		return nil
+	}
+	return s.Params.Keys()
 }
