@@ -43,7 +43,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
-	dialer := a.dialer(f)
+	dialer := a.dialer()
 	defer dialer.Close()
 	ctx, stop, done := a.signals(ctx)
 	defer done()

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/vars"
 	"github.com/dayops/dayops/playbooks"
 	"github.com/dayops/dayops/tasks"
@@ -75,8 +75,12 @@ func (a *app) validateCommand() *cobra.Command {
 
 // playbook loads, binds, and does what the flags ask for.
 func (a *app) playbook(f *flags, name string) error {
-	job, err := a.bind(f, func(inv *inventory.Inventory) (*playbook.Playbook, error) {
-		return playbook.Find(name, playbooks.FS)
+	job, err := a.bind(f, func() (*playbook.Playbook, error) {
+		src, err := playbook.Find(name, playbooks.FS)
+		if err != nil {
+			return nil, err
+		}
+		return src.Load()
 	})
 	if err != nil {
 		return err
@@ -103,11 +107,11 @@ type job struct {
 	inv     *inventory.Inventory
 	sources []string
 	bound   *playbook.Bound
-	extra   *vars.Extra
+	extra   *strictyaml.Node
 }
 
 // bind collects the mistakes of all files: inventory, playbook, variables, and what does not fit together.
-func (a *app) bind(f *flags, load func(*inventory.Inventory) (*playbook.Playbook, error)) (*job, error) {
+func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, error) {
 	var ms source.Mistakes
 	inv, sources, err := a.loadInventory(f)
 	if inv == nil {
@@ -116,11 +120,7 @@ func (a *app) bind(f *flags, load func(*inventory.Inventory) (*playbook.Playbook
 	ms.AddErr(err)
 	extra, err := vars.ParseExtra(f.extra, os.ReadFile)
 	ms.AddErr(err)
-	pb, err := load(inv)
-	var c *coded
-	if errors.As(err, &c) {
-		return nil, err
-	}
+	pb, err := load()
 	ms.AddErr(err)
 	if pb == nil {
 		return nil, badFiles(ms.Err())
@@ -136,8 +136,8 @@ func (a *app) bind(f *flags, load func(*inventory.Inventory) (*playbook.Playbook
 			ms.AddErr(err)
 		}
 	}
-	bound, err := playbook.Bind(pb, playbook.BindOptions{Inventory: inv, Tasks: tasks.All(), Extra: extra,
-		Limit: limit, Limited: f.limit != "", Tags: f.tags, SkipTags: f.skipTags})
+	bound, err := playbook.Bind(pb, playbook.Env{Inventory: inv, Tasks: tasks.All(), Extra: extra,
+		Limit: limit, Tags: f.tags, SkipTags: f.skipTags})
 	ms.AddErr(err)
 	if err := ms.Err(); err != nil {
 		return nil, badFiles(err)

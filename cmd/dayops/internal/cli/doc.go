@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/engine/vars"
+	"github.com/dayops/dayops/playbooks"
+	"github.com/dayops/dayops/tasks"
+)
+
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.runCommand(), a.planCommand(), a.pingCommand(), a.execCommand(), a.trustCommand(), a.initCommand(),
+		a.validateCommand(), a.inventoryCommand(), a.playbooksCommand(), a.docCommand(), a.historyCommand(),
+	}
+}
+
+// docVariables is the page that is not a task's.
+const docVariables = "variables"
+
+func (a *app) docCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doc [TASK]", Short: "What a task does, what it takes, what it gives", GroupID: "look",
+		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable wins.",
+		Example: "  dayops doc\n  dayops doc host_backup\n  dayops doc variables",
+		Args:    cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return append(tasks.All().Names(), docVariables), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				a.docList()
+				return nil
+			}
+			return a.doc(args[0])
+		},
+	}
+}
+
+func (a *app) docList() {
+	reg := tasks.All()
+	for _, n := range reg.Names() {
+		fmt.Fprintf(a.out, "  %-14s %s\n", n, reg.Get(n).Doc)
+	}
+	fmt.Fprintf(a.out, "\n  %-14s %s\n", docVariables, "Where variables may be set, and which wins.")
+}
+
+func (a *app) doc(name string) error {
+	if name == docVariables {
+		fmt.Fprintf(a.out, "Variables from low to high precedence; a later one wins:\n\n%s", vars.PrecedenceDoc())
+		return nil
+	}
+	reg := tasks.All()
+	def := reg.Get(name)
+	if def == nil {
+		return usage(source.DidYouMean(name, reg.Names()), "there is no task %q; dayops doc lists them", name)
+	}
+	fmt.Fprint(a.out, task.DocText(def))
+	return nil
+}
+
+func (a *app) playbooksCommand() *cobra.Command {
+	var show string
+	cmd := &cobra.Command{
+		Use: "playbooks", Short: "List the playbooks inside the program; print one to copy", GroupID: "look",
+		Example: "  dayops playbooks\n  dayops playbooks --show backup.yml > my-backup.yml",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			names := playbook.Builtin(playbooks.FS)
+			if show == "" {
+				for _, n := range names {
+					fmt.Fprintln(a.out, n)
+				}
+				return nil
+			}
+			text, err := fs.ReadFile(playbooks.FS, show)
+			if err != nil {
+				return usage(source.DidYouMean(show, names), "there is no built-in playbook %q", show)
+			}
+			_, err = a.out.Write(text)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&show, "show", "", "print this playbook")
+	_ = cmd.RegisterFlagCompletionFunc("show", a.completePlaybooks)
+	return cmd
+}
+
+func (a *app) completePlaybooks(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return playbook.Builtin(playbooks.FS), cobra.ShellCompDirectiveDefault
+}

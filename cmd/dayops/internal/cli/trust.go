@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dayops/dayops/engine"
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/conn/local"
+	"github.com/dayops/dayops/engine/conn/ssh"
+)
+
+func (a *app) trustCommand() *cobra.Command {
+	var f flags
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "trust PATTERN", Short: "Show the host keys of hosts and add them to known_hosts", GroupID: "work",
+		Long: `Ask each host for its key, show the fingerprints, and add the new ones to
+known_hosts after a yes. A fingerprint proves nothing by itself: compare it with
+what the host's console shows (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub).
+A key that differs from the one on file is never replaced.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.trust(&f, args[0], yes) },
+	}
+	f.connectFlags(cmd.Flags())
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "add without asking")
+	return cmd
+}
+
+func (a *app) trust(f *flags, pattern string, yes bool) error {
+	inv, _, err := a.mustInventory(f)
+	if err != nil {
+		return err
+	}
+	hosts, err := match(inv, pattern, f.limit)
+	if err != nil {
+		return err
+	}
+	login, err := a.login(f)
+	if err != nil {
+		return err
+	}
+	targets, err := engine.Targets(inv, hosts, login)
+	if err != nil {
+		return badFiles(err)
+	}
+	d := ssh.New(ssh.Options{Notice: a.notice})
+	defer d.Close()
+	keys, failed := a.scan(d, targets, f.forks)
+	var fresh []ssh.HostKey
+	for _, k := range keys {
+		state := "new"
+		switch {
+		case k.Err != nil:
+			state, failed = "REFUSED: "+k.Err.Error(), true
+		case k.Known:
+			state = "known"
+		default:
+			fresh = append(fresh, k)
+		}
+		fmt.Fprintf(a.out, "%-20s %-30s %s %s  %s\n", k.Host, k.Addr, k.Type, k.Fingerprint, state)
+	}
+	if len(fresh) > 0 {
+		if !yes && !a.confirm(fmt.Sprintf("Add %s to %s?", count(len(fresh), "key"), fresh[0].File)) {
+			return &coded{code: exitRefused, err: fmt.Errorf("nothing was added")}
+		}
+		if err := d.Trust(fresh...); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "added %s\n", count(len(fresh), "key"))
+	}
+	if failed {
+		return &errShown{exitUnreachable}
+	}
+	return nil
+}
+
+// scan asks all targets at once, within forks, and keeps their order.
+func (a *app) scan(d *ssh.Dialer, targets []conn.Target, forks int) (keys []ssh.HostKey, failed bool) {
+	found := make([][]ssh.HostKey, len(targets))
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(max(1, forks))
+	for i, t := range targets {
+		if t.Kind != "ssh" {
+			continue
+		}
+		g.Go(func() error {
+			ks, err := d.Scan(context.Background(), t)
+			found[i] = ks
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = true
+				fmt.Fprintf(a.err, "%s: %s\n", t.Name, err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	for _, ks := range found {
+		keys = append(keys, ks...)
+	}
+	return keys, failed
+}
+
+// confirm asks on the terminal; anything but yes is no, and so is no terminal.
+func (a *app) confirm(question string) bool {
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(a.in).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true
+	}
+	return false
+}
+
+func (a *app) notice(text string) { fmt.Fprintf(a.err, "note: %s\n", text) }
+
+// dialer opens what a target's kind asks for.
+func (a *app) dialer() conn.Dialer {
+	return kinds{ssh: ssh.New(ssh.Options{Notice: a.notice}), local: local.New()}
+}
+
+type kinds struct{ ssh, local conn.Dialer }
+
+// Dial picks the dialer by the target's kind.
+func (k kinds) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
+	if t.Kind == "local" {
+		return k.local.Dial(ctx, t)
+	}
+	return k.ssh.Dial(ctx, t)
+}
+
+// Close closes both.
+func (k kinds) Close() error {
+	_ = k.local.Close()
+	return k.ssh.Close()
+}
