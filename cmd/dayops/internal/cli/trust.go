@@ -125,7 +125,7 @@ func (a *app) notice(text string) { fmt.Fprintf(a.err, "note: %s\n", text) }
 
 // dialer opens what a target's kind asks for.
 func (a *app) dialer() conn.Dialer {
-	return kinds{ssh: ssh.New(ssh.Options{Notice: a.notice}), local: local.New()}
+	return kinds{ssh: ssh.New(ssh.Options{Notice: a.notice}), local: local.Dialer{}}
 }
 
 type kinds struct{ ssh, local conn.Dialer }
