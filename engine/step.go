@@ -138,7 +138,7 @@ func (r *run) judged(ctx context.Context, h *host, s *playbook.BoundStep, sc *sc
 }
 
 func (r *run) judge(s *playbook.BoundStep, sc *scope, res *result) error {
-	if res.status == event.Unknown || isLost(res.err) || r.opt.Check && res.changed && s.Def.Kind != nil {
+	if res.status == event.Unknown || isLost(res.err) || r.opt.Check && res.changed {
 		return nil
 	}
 	sc = sc.with(registerName(s), res.value())
