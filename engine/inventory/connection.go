@@ -3,6 +3,7 @@ package inventory
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -100,7 +101,7 @@ func (inv *Inventory) wrong(host, name string, value any, e *connError) *source.
 	if !ok {
 		return &source.Mistake{Text: text, Hint: e.hint}
 	}
-	if s, isText := n.Value.(string); n.Value != value && !(isText && strings.Contains(s, "{{")) {
+	if s, isText := n.Value.(string); !reflect.DeepEqual(n.Any(), value) && !(isText && strings.Contains(s, "{{")) {
 		return &source.Mistake{Text: text, Hint: e.hint}
 	}
 	return n.Mistake(text, e.hint)

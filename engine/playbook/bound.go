@@ -3,6 +3,7 @@ package playbook
 import (
 	"slices"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/task"
 )
 
@@ -27,6 +28,8 @@ type BoundPlay struct {
 type BoundStep struct {
 	*Step
 	Def *task.Definition
+
+	risk change.Risk
 }
 
 // Title is the heading: the play's name, else its hosts pattern.
@@ -71,12 +74,4 @@ func (b *Bound) HostNames() []string {
 		}
 	}
 	return out
-}
-
-// Sets lists the variables that the step gives by itself, beside register.
-func (s *BoundStep) Sets() []string {
-	if s.Task != "set_fact" {
-		return nil
-	}
-	return s.Params.Keys()
 }

@@ -236,9 +236,3 @@ func (l *loader) varName(name string, at *strictyaml.Node, what string) bool {
 	}
 	return true
 }
-
-// hasTemplate tells a scalar that must be rendered.
-func hasTemplate(n *strictyaml.Node) bool {
-	return n != nil && n.Kind == strictyaml.Scalar && n.Tag != "!unsafe" &&
-		(strings.Contains(n.Raw, "{{") || strings.Contains(n.Raw, "{%") || strings.Contains(n.Raw, "{#"))
-}

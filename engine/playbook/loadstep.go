@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dayops/dayops/engine/strictyaml"
+	"github.com/dayops/dayops/engine/vars"
 )
 
 func (l *loader) steps(n *strictyaml.Node, name string, play int, handlers bool) []*Step {
@@ -99,10 +99,14 @@ func (l *loader) step(n *strictyaml.Node, handler bool) *Step {
 	return s
 }
 
-// setTask makes p the step's task.
+// setTask makes p the step's task. What its parameters lack is told at the key.
 func (s *Step) setTask(p strictyaml.Pair) {
-	s.Task = strings.TrimPrefix(strings.TrimPrefix(p.Key, "ansible.builtin."), "ansible.legacy.")
-	s.TaskAt, s.Params = p.KeyAt, p.Value
+	s.Task, s.TaskAt, s.Params = taskName(p.Key), p.KeyAt, p.Value
+	if p.Value.Kind == strictyaml.Map || p.Value.Kind == strictyaml.Null {
+		c := *p.Value
+		c.Pos, c.Line, c.Raw = p.KeyAt.Pos, p.KeyAt.Line, p.Key
+		s.Params = &c
+	}
 }
 
 func (l *loader) fill(s *Step, k *stepKeys, n *strictyaml.Node) {
@@ -147,7 +151,7 @@ func (l *loader) fill(s *Step, k *stepKeys, n *strictyaml.Node) {
 }
 
 func (l *loader) loop(n *strictyaml.Node) *strictyaml.Node {
-	if n == nil || n.Kind == strictyaml.Seq || n.Kind == strictyaml.Scalar && hasTemplate(n) {
+	if n == nil || n.Kind == strictyaml.Seq || n.Kind == strictyaml.Scalar && vars.IsTemplate(n) {
 		return n
 	}
 	hint := "write a list"
@@ -172,7 +176,7 @@ func (l *loader) expressions(n *strictyaml.Node, name string) []*strictyaml.Node
 		switch {
 		case it.Kind != strictyaml.Scalar || it.Raw == "":
 			l.ms.Add(it.Mistake(name+" must be an expression or a list of them", ""))
-		case hasTemplate(it):
+		case vars.IsTemplate(it):
 			l.ms.Add(it.Mistake(name+" is an expression already", "remove {{ and }}"))
 		default:
 			out = append(out, it)
@@ -185,7 +189,7 @@ func (l *loader) scalar(n *strictyaml.Node, name string) *strictyaml.Node {
 	if n == nil {
 		return nil
 	}
-	if _, isBool := n.Value.(bool); n.Kind == strictyaml.Scalar && (isBool || hasTemplate(n)) {
+	if _, isBool := n.Value.(bool); n.Kind == strictyaml.Scalar && (isBool || vars.IsTemplate(n)) {
 		return n
 	}
 	l.ms.Add(n.Mistake(name+" must be yes or no, or a template", ""))
@@ -193,7 +197,7 @@ func (l *loader) scalar(n *strictyaml.Node, name string) *strictyaml.Node {
 }
 
 func (l *loader) number(n *strictyaml.Node, name string) *strictyaml.Node {
-	if n == nil || n.Kind == strictyaml.Scalar && hasTemplate(n) {
+	if n == nil || n.Kind == strictyaml.Scalar && vars.IsTemplate(n) {
 		return n
 	}
 	var v struct {

@@ -17,6 +17,8 @@ type Playbook struct {
 	Builtin bool
 	Text    []byte
 	Plays   []*Play
+
+	unasked bool // built in, and not asked for as builtin:NAME
 }
 
 // Play is one play. Nodes may hold templates.

@@ -36,6 +36,8 @@ type Definition struct {
 	result any
 	kind   func(any) Kind
 	risk   func(any) change.Risk
+	kinds  bool // the parameters decide about the kind
+	risks  bool // and about the risk
 	check  func(context.Context, Reader, any) (any, error)
 	plan   func([]AnyInput, time.Time) (Plan, error)
 	made   func(AnyInput, Outcome) any
@@ -88,7 +90,7 @@ func define[P any](spec Spec[P]) *Definition {
 	return &Definition{
 		Name: spec.Name, Doc: spec.Doc, Long: spec.Long, Example: spec.Example, FreeForm: spec.FreeForm,
 		Facts: spec.Facts, Control: spec.Control, Reach: spec.Reach,
-		params: reflect.TypeFor[P](), result: spec.Result,
+		params: reflect.TypeFor[P](), result: spec.Result, kinds: spec.Kind != nil, risks: spec.MaxRisk != nil,
 		kind: func(p any) Kind {
 			if spec.Kind == nil {
 				return State
@@ -131,7 +133,7 @@ func (d *Definition) Decode(n *strictyaml.Node, template func(*strictyaml.Node) 
 	n = d.freeForm(n)
 	p := reflect.New(d.params)
 	templated := false
-	opt := strictyaml.Options{}
+	opt := strictyaml.Options{Of: d.Name}
 	if template != nil {
 		opt.Template = func(n *strictyaml.Node) bool {
 			is := template(n)

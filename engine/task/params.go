@@ -48,6 +48,19 @@ type LocalDest struct {
 	SHA256 string
 }
 
+// LocalNamer is a parameter type whose LocalDest is not yet the place itself:
+// fetch writes to <dest>/<inventory host>/<src>. The engine calls LocalName for
+// each host with rendered parameters and looks at that name (relative to the
+// playbook's folder) instead of LocalDest.Name. The name is computed from the
+// request alone, never from what a host answered.
+type LocalNamer interface{ LocalName(host string) string }
+
+// TypeName is the word in documentation.
+func (LocalFile) TypeName() string    { return "local file" }
+func (TemplateFile) TypeName() string { return "local template" }
+func (LocalDest) TypeName() string    { return "local path" }
+func (Expr) TypeName() string         { return "expression" }
+
 // DecodeScalar takes the name.
 func (f *LocalDest) DecodeScalar(n *strictyaml.Node) error { return name(n, &f.Name) }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
-	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/engine/vars"
 	"github.com/dayops/dayops/playbooks"
 	"github.com/dayops/dayops/tasks"
@@ -61,7 +60,7 @@ func (a *app) doc(name string) error {
 	if def == nil {
 		return usage(source.DidYouMean(name, reg.Names()), "there is no task %q; dayops doc lists them", name)
 	}
-	fmt.Fprint(a.out, task.DocText(def))
+	fmt.Fprint(a.out, def.Text())
 	return nil
 }
 
