@@ -86,7 +86,6 @@ func TestLoadMistakes(t *testing.T) {
 		{"- import_playbook: x.yml", `1:3 "import_playbook" is not supported | name several playbooks on the command line: dayops run a.yml b.yml`},
 		{"- hosts: all\n  tasks:\n  - block: []\n    rescue: []", `3:5 "block" is not supported | write the tasks one after the other, each with its own when:`},
 		{"- hosts: all\n  tasks:\n  - debug: {msg: x}\n    with_items: [1]", `4:5 "with_items" is not supported | use loop: with a list`},
-		{"- hosts: all\n  tasks:\n  - debug: {msg: x}\n    when: '{{ x }}'", `4:11 when is an expression already | remove {{ and }}`},
 		{"- hosts: all\n  tasks:\n  - debug: {msg: x}\n    loop: items", `4:11 loop must be a list, or a template that gives one | write loop: "{{ items }}" if a variable is meant`},
 		{"- hosts: all\n  tasks:\n  - debug: {msg: x}\n    register: my-var", `4:15 "my-var" cannot be the name of a register | write my_var`},
 		{"- hosts: all\n  tasks:\n  - debug: {msg: x}\n    listen: x", `4:13 listen belongs to a handler, not to a task | did you mean notify?`},

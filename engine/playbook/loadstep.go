@@ -176,8 +176,6 @@ func (l *loader) expressions(n *strictyaml.Node, name string) []*strictyaml.Node
 		switch {
 		case it.Kind != strictyaml.Scalar || it.Raw == "":
 			l.ms.Add(it.Mistake(name+" must be an expression or a list of them", ""))
-		case vars.IsTemplate(it):
-			l.ms.Add(it.Mistake(name+" is an expression already", "remove {{ and }}"))
 		default:
 			out = append(out, it)
 		}

@@ -17,8 +17,9 @@ func compileExpr(n *strictyaml.Node) (t *Template, err error) {
 		return &Template{place: placer{node: n}, expr: &constant{n.Any()}}, nil
 	}
 	t = &Template{place: placer{node: n, src: s}, maxOut: maxExprOutput}
+	place := &t.place // t is nil on the way out of an error
 	defer func() {
-		if err = t.place.recovered(recover(), err); err != nil {
+		if err = place.recovered(recover(), err); err != nil {
 			t = nil
 		}
 	}()
