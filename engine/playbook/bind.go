@@ -17,11 +17,14 @@ import (
 // Env is what a playbook is bound against.
 type Env struct {
 	Inventory *inventory.Inventory // with the playbook's group_vars and host_vars
-	Tasks     *task.Registry
-	Extra     *strictyaml.Node // -e: a Map, or nil
-	Limit     []string         // hosts that --limit leaves; nil: all
-	Tags      []string         // --tags; none: all
-	SkipTags  []string
+	// Incomplete says that the inventory had mistakes. What is not found may
+	// stand in what could not be read, so it is not told.
+	Incomplete bool
+	Tasks      *task.Registry
+	Extra      *strictyaml.Node // -e: a Map, or nil
+	Limit      []string         // hosts that --limit leaves; nil: all
+	Tags       []string         // --tags; none: all
+	SkipTags   []string
 }
 
 // Bind finds every name of the playbook: hosts, tasks, parameters, handlers,
@@ -58,9 +61,8 @@ func (b *binder) wrong(n *strictyaml.Node, text, hint string) { b.ms.Add(n.Mista
 func (b *binder) play(p *Play) *BoundPlay {
 	bp := &BoundPlay{Play: p}
 	b.play0 = bp
-	known := b.targets(bp)
+	b.names.enter(bp, b.targets(bp))
 	b.varsFiles(bp)
-	b.names.enter(bp, known)
 	b.names.syntax(p.Vars, &b.ms)
 	b.texts(nil, p.BecomeUser, p.Environment)
 	b.handlerNames(p)
@@ -94,7 +96,9 @@ func (b *binder) targets(bp *BoundPlay) bool {
 	}
 	hosts, unmatched := b.env.Inventory.Match(pat)
 	for _, m := range unmatched {
-		b.ms.Add(m)
+		if !b.env.Incomplete || m.Hint != "" {
+			b.ms.Add(m)
+		}
 	}
 	if bp.Empty = "no hosts in " + pat.String(); b.env.Inventory.HasGroup(pat.String()) {
 		bp.Empty = "group " + pat.String() + " is empty"
@@ -113,10 +117,13 @@ func (b *binder) targets(bp *BoundPlay) bool {
 
 // anyHosts refuses a playbook that would do nothing anywhere.
 func (b *binder) anyHosts(bound *Bound) {
-	if len(bound.Plays) == 0 || b.ms.Len() > 0 || len(bound.HostNames()) > 0 {
+	if len(bound.Plays) == 0 || b.ms.Len() > 0 || b.env.Incomplete || len(bound.HostNames()) > 0 {
 		return
 	}
 	n := bound.Plays[0].Hosts
+	if n == nil {
+		return
+	}
 	if b.env.Limit != nil {
 		b.wrong(n, "--limit leaves no host in any play", "")
 		return
@@ -136,13 +143,15 @@ func (b *binder) varsFiles(bp *BoundPlay) {
 		}
 		data, err := readFile(path)
 		if err != nil {
-			b.wrong(at, fmt.Sprintf("cannot read the vars file %s: %s", path, reason(err)), source.DidYouMean(path, beside(path)))
+			b.wrong(at, fmt.Sprintf("cannot read the vars file %s: %s", path, reason(err)), orElse(source.DidYouMean(path, beside(path)), "it is looked for beside the playbook"))
+			b.names.open = true
 			continue
 		}
 		tree, err := strictyaml.Parse(path, data)
 		b.ms.AddErr(err)
 		switch {
 		case err != nil:
+			b.names.open = true
 		case tree.Kind == strictyaml.Null:
 			tree = &strictyaml.Node{Kind: strictyaml.Map, Pos: tree.Pos}
 		case tree.Kind != strictyaml.Map:
@@ -186,7 +195,7 @@ func (b *binder) step(s *Step) *BoundStep {
 	}
 	b.stepTexts(s)
 	b.notified(s)
-	if d := s.DelegateTo; d != nil && !vars.IsTemplate(d) && !b.env.Inventory.Has(d.Raw) {
+	if d := s.DelegateTo; d != nil && !vars.IsTemplate(d) && !b.env.Incomplete && !b.env.Inventory.Has(d.Raw) {
 		b.wrong(d, fmt.Sprintf("delegate_to: %q is not a host of the inventory", d.Raw), orElse(source.DidYouMean(d.Raw, append(b.env.Inventory.Hosts(), "localhost")), "add it to the inventory, in no group that a play names"))
 	}
 	b.names.leave(bs)

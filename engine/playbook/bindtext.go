@@ -40,7 +40,7 @@ func localOf(s *Step) local {
 		return local{}
 	}
 	l := local{vars: s.Vars}
-	if s.Loop != nil {
+	if s.loops {
 		l.extra = append(l.extra, s.LoopVar)
 	}
 	return l
@@ -75,7 +75,7 @@ func (b *binder) stepTexts(s *Step) {
 	}
 	if s.Loop != nil {
 		outer := *s
-		outer.Loop = nil
+		outer.loops = false
 		b.texts(&outer, s.Loop)
 	}
 	b.names.syntax(s.Vars, &b.ms)

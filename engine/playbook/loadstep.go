@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dayops/dayops/engine/strictyaml"
@@ -82,10 +83,14 @@ func (l *loader) step(n *strictyaml.Node, handler bool) *Step {
 	}
 	known := strictyaml.Node{Kind: strictyaml.Map, Pos: n.Pos, Line: n.Line}
 	s := &Step{At: whole, LoopVar: "item", Handler: handler, words: len(n.Pairs) < len(whole.Pairs)}
+	for _, k := range whole.Keys() {
+		s.loops = s.loops || strings.HasPrefix(k, "with_")
+	}
 	names := stepKeyNames()
 	for _, p := range n.Pairs {
 		if slices.Contains(names, p.Key) {
 			known.Pairs = append(known.Pairs, p)
+			s.loops = s.loops || p.Key == "loop"
 		} else {
 			s.keys = append(s.keys, p)
 		}

@@ -30,7 +30,7 @@ func newNameTable(env Env) *nameTable {
 
 // enter begins a play.
 func (t *nameTable) enter(p *BoundPlay, known bool) {
-	t.play, t.open, t.later = p, !known || len(p.Targets) == 0, map[string]*strictyaml.Node{}
+	t.play, t.open, t.later = p, !known || t.env.Incomplete || len(p.Targets) == 0, map[string]*strictyaml.Node{}
 	for _, s := range slices.Concat(p.Play.Steps, p.Play.Handlers) {
 		for _, n := range sets(s) {
 			t.later[n] = s.At
@@ -86,11 +86,13 @@ type local struct {
 func (t *nameTable) check(refs []vars.Ref, l local, ms *source.Mistakes) {
 	seen := map[string]bool{}
 	for _, r := range refs {
-		t.ref(r, l, seen, ms)
+		t.ref(r, nil, l, seen, ms)
 	}
 }
 
-func (t *nameTable) ref(r vars.Ref, l local, seen map[string]bool, ms *source.Mistakes) {
+// ref checks one name; top is the name in the step through which it is read,
+// nil for that one itself.
+func (t *nameTable) ref(r vars.Ref, top *vars.Ref, l local, seen map[string]bool, ms *source.Mistakes) {
 	if r.Guarded || t.open {
 		return
 	}
@@ -109,15 +111,22 @@ func (t *nameTable) ref(r vars.Ref, l local, seen map[string]bool, ms *source.Mi
 	}
 	defs, missing := t.find(r.Name, l)
 	if len(missing) > 0 {
-		ms.Add(t.undefined(r, l, missing))
+		m := t.undefined(r, l, missing)
+		if top != nil && m.Hint == "" {
+			m.Hint = fmt.Sprintf("line %d of %s needs it through %s", top.Pos.Line, top.Pos.File, top.Name)
+		}
+		ms.Add(m)
 		return
+	}
+	if top == nil {
+		top = &r
 	}
 	seen[r.Name] = true
 	for _, d := range defs {
 		refs, err := t.engine.NamesIn(d)
 		ms.AddErr(err)
 		for _, inner := range refs {
-			t.ref(inner, l, seen, ms)
+			t.ref(inner, top, l, seen, ms)
 		}
 	}
 	delete(seen, r.Name)

@@ -81,6 +81,7 @@ type Step struct {
 
 	keys  []strictyaml.Pair // all that may be the task key; Bind, which knows the tasks, decides
 	words bool              // a word that is not supported was among the keys
+	loops bool              // it has a loop, be it a wrong one
 }
 
 // Pos is where the step begins.

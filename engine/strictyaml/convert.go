@@ -179,11 +179,11 @@ func (c *converter) key(y *yaml.Node) (string, bool) {
 		y = y.Alias
 	}
 	if y.Kind != yaml.ScalarNode {
-		hint := "a key must be a string"
-		if y.Kind == yaml.MappingNode && y.Style&yaml.FlowStyle != 0 {
-			hint = `a value that starts with {{ must be in quotes: "{{ name }}"`
+		if y.Kind == yaml.MappingNode && y.Style&yaml.FlowStyle != 0 && y.Column > 1 {
+			c.ms.Add(c.text.mistake(y.Line, y.Column-1, 2, bareTemplate, bareTemplateHint))
+			return "", false
 		}
-		c.add(y, 1, "a list or map as a key", hint)
+		c.add(y, 1, "a list or map as a key", "a key must be a string")
 		return "", false
 	}
 	tagged := y.Style&yaml.TaggedStyle != 0

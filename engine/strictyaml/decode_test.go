@@ -112,7 +112,7 @@ func TestDecodeMistakes(t *testing.T) {
 		{"dest:", `1:6 "dest": must be a string, but there is no value | give it a value or remove the key`},
 		{"dest: [a]", `1:7 "dest": must be a string, got a list`},
 		{"dest: x\nmode: 644", `2:7 "mode": 644 is decimal here and means 01204 | write 0644 or "0644"`},
-		{"dest: x\nmode: 420", `2:7 "mode": 420 is decimal here and means 0644 | write 0420 or "0420"`},
+		{"dest: x\nmode: 420", `2:7 "mode": 420 is decimal here and means 0644 | write 0420, or 0644 if the number is meant`},
 		{"dest: x\nmode: 493", `2:7 "mode": 493 is decimal here and means 0755 | write it in octal: 0644 or "0644"`},
 		{"dest: x\nmode: rwx", `2:7 "mode": "rwx" is not a file mode | write it like "0644" or "u=rw,go=r"`},
 		{"dest: x\nmode: [1]", `2:7 "mode": must be a file mode, got a list`},

@@ -73,6 +73,8 @@ func decimalMode(n *Node, v int64) error {
 	switch {
 	case !n.literal():
 		m.Hint = `the template gives a number; put quotes around the mode where it is defined: "0644"`
+	case octalMode.MatchString(n.Raw) && v <= 0o777:
+		m.Hint = fmt.Sprintf(`write 0%s, or 0%o if the number is meant`, n.Raw, v)
 	case octalMode.MatchString(n.Raw):
 		m.Hint = fmt.Sprintf(`write 0%s or "0%s"`, n.Raw, n.Raw)
 	default:

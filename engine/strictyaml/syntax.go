@@ -90,6 +90,11 @@ func (m *meter) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
+const (
+	bareTemplate     = "a value that starts with {{ and is not in quotes"
+	bareTemplateHint = `put the whole value in quotes: "{{ name }}"`
+)
+
 var (
 	openTemplate = regexp.MustCompile(`^[^"'#]*?(?::|-)\s+(\{\{)`)
 	afterQuote   = regexp.MustCompile(`(?::|-)\s+("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*([^\s#,\]}])`)
@@ -107,7 +112,7 @@ func (t *text) explain(what string, line int) *source.Mistake {
 	indent := len(s) - len(strings.TrimLeft(s, " \t"))
 	whole := len([]rune(strings.TrimSpace(s)))
 	if m := openTemplate.FindStringSubmatchIndex(s); m != nil {
-		return at(m[2], 2, "a value that starts with {{ and is not in quotes", `put the whole value in quotes: "{{ name }}"`)
+		return at(m[2], 2, bareTemplate, bareTemplateHint)
 	}
 	switch {
 	case strings.Contains(what, "mapping values are not allowed"):
@@ -129,8 +134,10 @@ func (t *text) explain(what string, line int) *source.Mistake {
 		}
 		return at(indent, whole, "the file ends in the middle of a value", "close the quote or bracket")
 	case strings.Contains(what, "expected ',' or"):
-		if i := strings.LastIndexAny(s, "[{"); i >= 0 {
-			return at(i, 1, "a bracket that is never closed, or an entry after it without a comma", "")
+		for l := line; l > max(0, line-50); l-- {
+			if i := openBracket(t.line(l)); i >= 0 {
+				return t.mistake(l, len([]rune(t.line(l)[:i]))+1, 1, "a bracket that is never closed, or an entry after it without a comma", "")
+			}
 		}
 	case strings.Contains(what, "unknown escape"):
 		if m := badEscape.FindStringIndex(s); m != nil {
@@ -147,6 +154,36 @@ func (t *text) explain(what string, line int) *source.Mistake {
 		return at(indent, whole, "this line does not fit the lines above it", "indent it like its neighbours; in a list every entry starts with -")
 	}
 	return at(indent, whole, "YAML syntax: "+what, "")
+}
+
+// openBracket finds the first bracket of a line that a wrong one closes, or
+// else the last that none closes; -1 if there is none.
+func openBracket(s string) int {
+	var open []int
+	quote := byte(0)
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '[' || c == '{':
+			open = append(open, i)
+		case (c == ']' || c == '}') && len(open) > 0:
+			last := open[len(open)-1]
+			if (s[last] == '[') != (c == ']') {
+				return last
+			}
+			open = open[:len(open)-1]
+		}
+	}
+	if len(open) == 0 {
+		return -1
+	}
+	return open[len(open)-1]
 }
 
 // missingColon finds the line that has a key but no colon: the named one or
