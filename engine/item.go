@@ -118,6 +118,9 @@ func (it *item) once(ctx context.Context) result {
 }
 
 func (it *item) plan(ctx context.Context) (task.AnyInput, task.Plan, error) {
+	// Single looks have their own limit; sums of large files have only this one.
+	ctx, cancel := context.WithTimeout(ctx, ChangeLimit)
+	defer cancel()
 	state, err := it.s.Def.Check(ctx, it.read, it.params)
 	if err != nil {
 		return task.AnyInput{}, task.Plan{}, err

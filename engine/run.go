@@ -125,6 +125,7 @@ func (r *run) runPlay(ctx context.Context, p *playbook.BoundPlay) {
 // runBatch takes one batch through the play; false means over budget.
 func (r *run) runBatch(ctx context.Context, hosts []*host) bool {
 	r.batch = hosts
+	r.hideSecrets(hosts)
 	r.connectBatch(ctx, hosts)
 	within := r.withinBudget()
 	for _, s := range r.play.Steps {
@@ -138,6 +139,16 @@ func (r *run) runBatch(ctx context.Context, hosts []*host) bool {
 	// whose service was not restarted is the worse surprise (Ansible's --force-handlers).
 	r.runHandlers(ctx)
 	return within
+}
+
+// hideSecrets makes the redactor know what stands in variables whose names say
+// that they are secret.
+func (r *run) hideSecrets(hosts []*host) {
+	for _, h := range hosts {
+		for _, s := range r.base(h).Secrets() {
+			r.opt.Redactor.Add(s)
+		}
+	}
 }
 
 func (r *run) withinBudget() bool {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 
 	"github.com/dayops/dayops/engine/inventory"
@@ -47,7 +48,7 @@ func (r *run) base(h *host) *vars.Scope {
 	for _, f := range r.play.VarsFiles {
 		layers = append(layers, vars.UserVars(vars.LevelVarsFiles, f.Vars))
 	}
-	layers = append(layers, vars.HostData(vars.LevelSetFact, h.learned), vars.Unknown(h.unknown))
+	layers = append(layers, vars.HostData(vars.LevelSetFact, h.learned), vars.Unknown(maps.Clone(h.unknown)))
 	layers = append(layers, vars.UserVars(vars.LevelExtra, r.opt.Extra))
 	h.scope, h.scopePlay = r.templates.Scope(r.context(h), layers...), r.play
 	return h.scope

@@ -9,6 +9,7 @@ import (
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/engine/vars"
 )
 
 // hostStep runs a host task on one host: condition, loop, retries.
@@ -212,7 +213,13 @@ func (r *run) settle(h *host, s *playbook.BoundStep, sc *scope, res *result) {
 // remember keeps what later steps may read.
 func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
 	for k, v := range res.facts {
+		if res.hidden || vars.SecretName(k) {
+			r.hide(v)
+		}
 		h.learn(k, v)
+	}
+	if res.hidden || s.Register != "" && vars.SecretName(s.Register) {
+		r.hide(res.value())
 	}
 	if s.Register != "" {
 		if r.opt.Check && !knowable(taskKind(s, res), res.changes, res) {
@@ -228,6 +235,13 @@ func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
 		for _, name := range s.Sets() {
 			h.cannotKnow(name, s.Title())
 		}
+	}
+}
+
+// hide keeps every text in v out of what people and programs read from here on.
+func (r *run) hide(v any) {
+	for _, t := range vars.SecretTexts(v) {
+		r.opt.Redactor.Add(t)
 	}
 }
 
