@@ -46,11 +46,11 @@ run() { verb=$1; shift
 if [ -n "$refresh" ]; then
   if [ "$manager" = apt ]; then apt update; else "$manager" -q -y makecache 2>&1; fi || exit 1
 fi
-some() { verb=$1 n=$2; shift 2
+some() { verb=$1 take=$2; shift 2
   left=$#
   while [ "$left" -gt 0 ]; do
     a=$1; shift; left=$((left-1))
-    if [ "$n" -gt 0 ]; then set -- "$@" "$a"; n=$((n-1)); fi
+    if [ "$take" -gt 0 ]; then set -- "$@" "$a"; take=$((take-1)); fi
   done
   run "$verb" "$@"
 }

@@ -179,10 +179,10 @@ func (w *Wait) askPath(ctx context.Context, h Host, match *regexp.Regexp) (bool,
 const portScript = `addr=$1 port=$2 hex=$3 banner=$4
 if command -v bash >/dev/null && command -v timeout >/dev/null; then
   timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit 1
-    [ -z "$3" ] || timeout 3 head -c 65536 <&3; exit 0' dayops "${addr:-127.0.0.1}" "$port" "$banner" 2>/dev/null && exit 0
+    [ -z "$3" ] || timeout 3 dd bs=65536 count=1 <&3; exit 0' dayops "${addr:-127.0.0.1}" "$port" "$banner" 2>/dev/null && exit 0
   [ -z "$addr" ] || exit 1
   timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit 1
-    [ -z "$3" ] || timeout 3 head -c 65536 <&3; exit 0' dayops ::1 "$port" "$banner" 2>/dev/null && exit 0
+    [ -z "$3" ] || timeout 3 dd bs=65536 count=1 <&3; exit 0' dayops ::1 "$port" "$banner" 2>/dev/null && exit 0
   exit 1
 fi
 [ -z "$addr$banner" ] || exit 113
