@@ -122,6 +122,7 @@ type Transfer struct {
 	ToLocal  string       // a file of the control machine, written in one step, 0600
 	ToSet    *SetTarget   // a new backup set
 	ToDir    string       // a folder of the same host: 0700
+	Note     string       // of a tree, for Summary: what was there when it was planned
 }
 
 // Tree is what a Transfer takes of a host. See ListTree for what it finds.
@@ -130,6 +131,7 @@ type Tree struct {
 	Items    []TreeItem
 	Exclude  []string // globs below Root; one without a slash matches a name at any depth
 	MaxFile  int64    // larger files are reported as missed; 0: no limit
+	MaxTotal int64    // more bytes than this are refused; 0: no limit
 	Packages bool     // also packages.txt: the installed packages
 	Trust    bool     // also trust.txt: the certificates that the host trusts, where it has the tool
 }
@@ -137,7 +139,8 @@ type Tree struct {
 // TreeItem is one path or glob of a Tree.
 type TreeItem struct {
 	Path     string // absolute, without Root
-	Optional bool   // its absence is listed, not an error
+	Optional bool   // its absence is listed, not missed
+	Quiet    bool   // of an Optional one: its absence is not even listed
 	Why      string // for people: "guide 4.1"
 }
 

@@ -27,6 +27,9 @@ func (t *Transfer) Summary() string {
 		what = reader.Printable(t.FromFile.Path)
 	case t.FromTree != nil:
 		what = fmt.Sprintf("%d paths of the host", len(t.FromTree.Items))
+		if t.Note != "" {
+			what = reader.Printable(t.Note)
+		}
 	}
 	switch {
 	case t.ToLocal != "":

@@ -159,13 +159,13 @@ func (w *treeWalk) step(i *wanted) (settled bool) {
 		// Clean of an absolute path cannot climb above it: the root is the end.
 		target = w.root + path.Clean("/"+target)
 		if p != i.path {
-			w.add(&wanted{item: TreeItem{Path: p[len(w.root):], Optional: true}, path: p, done: true})
+			w.add(&wanted{item: TreeItem{Path: p[len(w.root):], Optional: true, Quiet: true}, path: p, done: true})
 			i.path = path.Clean(target + i.path[len(p):])
 			i.hops++
 			return false
 		}
 		if i.hops < maxLinks {
-			w.add(&wanted{item: TreeItem{Path: p[len(w.root):], Optional: true}, path: target, hops: i.hops + 1, derived: true})
+			w.add(&wanted{item: TreeItem{Path: p[len(w.root):], Optional: true, Quiet: true}, path: target, hops: i.hops + 1, derived: true})
 		}
 		i.done = true
 		return false
@@ -261,6 +261,9 @@ func (w *treeWalk) list(ctx context.Context) error {
 	for _, f := range found {
 		w.take(f)
 	}
+	if w.tree.MaxTotal > 0 && w.out.Bytes > w.tree.MaxTotal {
+		return fmt.Errorf("the files have %d bytes, more than max_total, %d", w.out.Bytes, w.tree.MaxTotal)
+	}
 	return nil
 }
 
@@ -339,7 +342,7 @@ func (w *treeWalk) absent(p string) {
 		switch {
 		case !i.item.Optional:
 			w.miss(i.item.Path, "not there")
-		case !slices.Contains(w.out.Absent, i.item.Path):
+		case !i.item.Quiet && !slices.Contains(w.out.Absent, i.item.Path):
 			w.out.Absent = append(w.out.Absent, i.item.Path)
 		}
 	}

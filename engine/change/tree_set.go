@@ -72,7 +72,8 @@ func backUpTree(ctx context.Context, h Host, tree Tree, to SetTarget) (out Outco
 	if err != nil {
 		return out, err
 	}
-	out.Changed, out.End, out.Missed = true, s.m.End, s.why
+	// The host is as it was: nothing is changed.
+	out.End, out.Missed = s.m.End, s.why
 	out.Outputs = map[string]string{"path": where}
 	out.Data = SetResult{Path: where, Manifest: s.m}
 	return out, nil

@@ -46,6 +46,7 @@ type ClusterTask[P, S any] interface {
 // Resulter is a Task that says what `register` sees beside the engine's own
 // changed, failed, skipped, msg, and rc, stdout, stderr of an Exec. Result
 // returns a struct; its yaml tags are the keys and its doc tags document them.
+// A key msg is the text of the result line.
 // It is pure.
 type Resulter[P, S any] interface {
 	Result(in Input[P, S], out Outcome) any
