@@ -22,6 +22,7 @@ type Env struct {
 	Incomplete bool
 	Tasks      *task.Registry
 	Extra      *strictyaml.Node // -e: a Map, or nil
+	Facts      []string         // names that facts can have, without ansible_; nil: any
 	Limit      []string         // hosts that --limit leaves; nil: all
 	Tags       []string         // --tags; none: all
 	SkipTags   []string

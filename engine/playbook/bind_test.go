@@ -221,10 +221,32 @@ func list(s string) []string {
 	return strings.Split(s, ",")
 }
 
+func TestBindFacts(t *testing.T) {
+	env := playbook.Env{Facts: []string{"hostname", "os_family"}}
+	for text, want := range map[string]string{
+		"ansible_hostname": "", "ansible_facts.os_family": "", "ansible_facts['hostname']": "", "ansible_facts.get('x')": "",
+		"ansible_hostnam":             `"ansible_hostnam" is undefined (did you mean "ansible_hostname"?)`,
+		"ansible_facts.os_famly":      `there is no fact "os_famly" (did you mean "os_family"?)`,
+		"ansible_host":                `"ansible_host" is undefined`,
+		"ansible_host | default('x')": "",
+	} {
+		_, err := bind(t, env, fmt.Sprintf("- hosts: nodes\n  tasks:\n    - debug: {msg: \"{{ %s }}\"}\n", text))
+		if want == "" {
+			require.NoError(t, err, text)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+	_, err := bind(t, env, "- hosts: nodes\n  gather_facts: no\n  tasks:\n    - debug: {msg: \"{{ ansible_hostname }}\"}\n")
+	require.ErrorContains(t, err, "gather_facts is off")
+	_, err = bind(t, env, "- hosts: all\n- hosts: nodes\n  gather_facts: no\n  tasks:\n    - debug: {msg: \"{{ ansible_hostname }}\"}\n")
+	require.NoError(t, err)
+}
+
 // The bound of the risk must hold whatever a template turns out to be.
 func TestMaxRiskOfTemplates(t *testing.T) {
 	text := "- hosts: nodes\n  vars: {a: no}\n  tasks:\n    - ntp: {fix: \"{{ %s }}\"}\n"
-	for expr, want := range map[string]change.Risk{"a": change.Safe, "fix": change.Disruptive, "fix | default(false)": change.Disruptive, "ansible_x": change.Disruptive, "no_such | default(false)": change.Safe} {
+	for expr, want := range map[string]change.Risk{"a": change.Safe, "fix": change.Disruptive, "fix | default(false)": change.Disruptive, "ansible_hostname": change.Disruptive, "no_such | default(false)": change.Safe} {
 		env := playbook.Env{}
 		if expr == "fix" || expr == "fix | default(false)" {
 			env.Extra = extra(t, "fix: yes")

@@ -20,21 +20,31 @@ type nameTable struct {
 	open    bool                                   // the play's hosts are not known: nothing can be said
 	learned map[string]map[string]bool             // name -> hosts on which a step before registers or sets it
 	host    map[string]map[string]*strictyaml.Node // inventory variables, by host
+	facts   map[string]bool                        // hosts whose facts are known
 	later   map[string]*strictyaml.Node            // what some step of the play sets -> that step
 
 }
 
 func newNameTable(env Env) *nameTable {
-	return &nameTable{env: env, engine: &vars.Engine{}, learned: map[string]map[string]bool{}, host: map[string]map[string]*strictyaml.Node{}}
+	return &nameTable{env: env, engine: &vars.Engine{}, learned: map[string]map[string]bool{}, facts: map[string]bool{}, host: map[string]map[string]*strictyaml.Node{}}
 }
 
 // enter begins a play.
 func (t *nameTable) enter(p *BoundPlay, known bool) {
 	t.play, t.open, t.later = p, !known || t.env.Incomplete || len(p.Targets) == 0, map[string]*strictyaml.Node{}
+	if p.GatherFacts == nil || *p.GatherFacts {
+		t.gathered()
+	}
 	for _, s := range slices.Concat(p.Play.Steps, p.Play.Handlers) {
 		for _, n := range sets(s) {
 			t.later[n] = s.At
 		}
+	}
+}
+
+func (t *nameTable) gathered() {
+	for _, h := range t.play.Targets {
+		t.facts[h] = true
 	}
 }
 
@@ -61,6 +71,9 @@ func (s *BoundStep) Sets() []string { return setFacts(s.Step) }
 
 // leave ends a step: what it sets is known from here on.
 func (t *nameTable) leave(s *BoundStep) {
+	if s.Def != nil && s.Def.Facts && s.DelegateTo == nil {
+		t.gathered()
+	}
 	for _, name := range sets(s.Step) {
 		if t.learned[name] == nil {
 			t.learned[name] = map[string]bool{}
@@ -139,11 +152,10 @@ func (t *nameTable) find(name string, l local) (defs []*strictyaml.Node, missing
 			return []*strictyaml.Node{n}, nil
 		}
 	}
-	if strings.HasPrefix(name, "ansible_") && !vars.ConnectionVariable(name) {
-		return nil, nil // a fact
-	}
+	fact := t.isFact(strings.CutPrefix(name, "ansible_"))
 	for _, h := range t.play.Targets {
 		switch n := t.inventory(h)[name]; {
+		case fact && t.facts[h]:
 		case n != nil:
 			if !slices.Contains(defs, n) {
 				defs = append(defs, n)
@@ -153,6 +165,10 @@ func (t *nameTable) find(name string, l local) (defs []*strictyaml.Node, missing
 		}
 	}
 	return defs, missing
+}
+
+func (t *nameTable) isFact(name string, prefixed bool) bool {
+	return prefixed && !vars.ConnectionVariable("ansible_"+name) && (t.env.Facts == nil || slices.Contains(t.env.Facts, name))
 }
 
 // shared are the maps of variables that all hosts of the play have, the
@@ -177,7 +193,8 @@ func (t *nameTable) inventory(host string) map[string]*strictyaml.Node {
 	return m
 }
 
-// path checks the constant parts of hostvars['x'] and groups['y'].
+// path checks the constant parts of hostvars['x'], groups['y'] and
+// ansible_facts.z.
 func (t *nameTable) path(r vars.Ref) *source.Mistake {
 	if len(r.Path) == 0 {
 		return nil
@@ -189,6 +206,8 @@ func (t *nameTable) path(r vars.Ref) *source.Mistake {
 		m.Text, m.Hint = fmt.Sprintf("hostvars: %q is not a host of the inventory", r.Path[0]), source.DidYouMean(r.Path[0], inv.Hosts())
 	case r.Name == "groups" && !inv.HasGroup(r.Path[0]) && !dictMethod(r.Path[0]):
 		m.Text, m.Hint = fmt.Sprintf("groups: the inventory has no group %q", r.Path[0]), source.DidYouMean(r.Path[0], inv.Groups())
+	case r.Name == "ansible_facts" && !t.isFact(r.Path[0], true) && !dictMethod(r.Path[0]):
+		m.Text, m.Hint = fmt.Sprintf("there is no fact %q", r.Path[0]), source.DidYouMean(r.Path[0], t.env.Facts)
 	default:
 		return nil
 	}
@@ -209,6 +228,9 @@ func (t *nameTable) undefined(r vars.Ref, l local, missing []string) *source.Mis
 		m.Text = fmt.Sprintf("%q is undefined on %d of %d hosts: %s", r.Name, len(missing), len(t.play.Targets), strings.Join(shown, ", "))
 		m.Hint = "define it for them too, or write " + r.Name + " | default(...)"
 		return m
+	}
+	if name, ok := strings.CutPrefix(r.Name, "ansible_"); t.isFact(name, ok) {
+		m.Hint = "facts are not gathered here: gather_facts is off"
 	}
 	if at := t.later[r.Name]; at != nil {
 		m.Hint = fmt.Sprintf("a later task sets it, on line %d", at.Pos.Line)
@@ -235,6 +257,9 @@ func (t *nameTable) known(l local) []string {
 	}
 	for k := range t.learned {
 		set[k] = true
+	}
+	for _, k := range t.env.Facts {
+		set["ansible_"+k] = true
 	}
 	for _, k := range append([]string{"inventory_hostname", "group_names", "groups", "hostvars", "ansible_facts", "playbook_dir"}, l.extra...) {
 		set[k] = true

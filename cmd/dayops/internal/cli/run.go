@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dayops/dayops/engine/facts"
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
@@ -120,6 +121,7 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 	ms.AddErr(err)
 	extra, err := vars.ParseExtra(f.extra, os.ReadFile)
 	ms.AddErr(err)
+	incomplete := ms.Len() > 0
 	pb, err := load()
 	ms.AddErr(err)
 	if pb == nil {
@@ -127,6 +129,7 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 	}
 	withVars, err := inv.WithPlaybook(pb.Dir)
 	ms.AddErr(err)
+	incomplete = incomplete || err != nil
 	if withVars != nil {
 		inv = withVars
 	}
@@ -136,7 +139,7 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 			ms.AddErr(err)
 		}
 	}
-	bound, err := playbook.Bind(pb, playbook.Env{Inventory: inv, Tasks: tasks.All(), Extra: extra,
+	bound, err := playbook.Bind(pb, playbook.Env{Inventory: inv, Incomplete: incomplete, Tasks: tasks.All(), Facts: facts.Names(), Extra: extra,
 		Limit: limit, Tags: f.tags, SkipTags: f.skipTags})
 	ms.AddErr(err)
 	if err := ms.Err(); err != nil {
