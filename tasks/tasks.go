@@ -3,14 +3,42 @@ package tasks
 
 import (
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/assert"
+	"github.com/dayops/dayops/tasks/command"
+	"github.com/dayops/dayops/tasks/copy"
+	"github.com/dayops/dayops/tasks/debug"
+	"github.com/dayops/dayops/tasks/fetch"
+	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
+	"github.com/dayops/dayops/tasks/lineinfile"
 	"github.com/dayops/dayops/tasks/ping"
+	"github.com/dayops/dayops/tasks/pkg"
+	"github.com/dayops/dayops/tasks/service"
+	"github.com/dayops/dayops/tasks/setfact"
+	"github.com/dayops/dayops/tasks/shell"
+	"github.com/dayops/dayops/tasks/stat"
+	"github.com/dayops/dayops/tasks/template"
+	"github.com/dayops/dayops/tasks/waitfor"
 )
 
-// All is every task that playbooks can name.
+// All is every task that playbooks can name, one per line.
 func All() *task.Registry {
 	return task.NewRegistry(
+		assert.Define(),
+		command.Define(),
+		copy.Define(),
+		debug.Define(),
+		fetch.Define(),
+		file.Define(),
 		hostbackup.Define(),
-		ping.Definition(),
+		lineinfile.Define(),
+		ping.Define(),
+		pkg.Define(),
+		service.Define(),
+		setfact.Define(),
+		shell.Define(),
+		stat.Define(),
+		template.Define(),
+		waitfor.Define(),
 	)
 }

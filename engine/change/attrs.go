@@ -15,6 +15,9 @@ func (a *Attrs) Kind() string { return "attrs" }
 // Summary is one line for people.
 func (a *Attrs) Summary() string {
 	s := "set " + reader.Printable(a.Path)
+	if a.Touch {
+		s = "touch " + reader.Printable(a.Path)
+	}
 	if a.Recursive {
 		s += " and all below"
 	}
@@ -37,6 +40,9 @@ func (a *Attrs) Reversal() Reversal {
 	if a.Recursive {
 		return Reversal{Partial, "what the entries below had is not recorded"}
 	}
+	if a.Touch {
+		return Reversal{Partial, "the old mode and owner are set again, the old times are not"}
+	}
 	return Reversal{Exact, "the old mode and owner are set again"}
 }
 
@@ -48,7 +54,7 @@ func (a *Attrs) observe(ctx context.Context, h Host) (Where, error) {
 	if err != nil {
 		return Neither, err
 	}
-	after := a.Attr.Holds(now)
+	after := a.Attr.Holds(now) && !a.Touch
 	if after && a.Recursive && now.Type == reader.Directory {
 		if after, err = a.holdsBelow(ctx, h); err != nil {
 			return Neither, err
@@ -86,11 +92,13 @@ func (a *Attrs) holdsBelow(ctx context.Context, h Host) (bool, error) {
 
 // attrsScript changes the owner first: that clears setuid bits. Symlinks keep
 // their mode, and what they point to is not touched.
-const attrsScript = `p=$1 mode=$2 own=$3 grp=$4 r=$5
+const attrsScript = `p=$1 mode=$2 own=$3 grp=$4 r=$5 touch=$6
 ` + accountsExist + `if [ -n "$own$grp" ]; then chown $r -h -- "$own${grp:+:$grp}" "$p" || exit 1; fi
-[ -n "$mode" ] || exit 0
-[ ! -L "$p" ] || exit 114
-chmod $r -- "$mode" "$p"`
+if [ -n "$mode" ]; then
+  [ ! -L "$p" ] || exit 114
+  chmod $r -- "$mode" "$p" || exit 1
+fi
+[ -z "$touch" ] || touch -c -- "$p"`
 
 func (a *Attrs) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err := cleanPath(a.Path); err != nil {
@@ -107,11 +115,14 @@ func (a *Attrs) apply(ctx context.Context, h Host) (Outcome, error) {
 		}
 		return Outcome{}, err
 	}
-	recursive := ""
+	recursive, touch := "", ""
 	if a.Recursive {
 		recursive = "-R"
 	}
-	res, err := h.scripted(ctx, a.Summary(), attrsScript, a.Attr, a.Path, a.Attr.octal(), a.Attr.Owner, a.Attr.Group, recursive)
+	if a.Touch {
+		touch = "yes"
+	}
+	res, err := h.scripted(ctx, a.Summary(), attrsScript, a.Attr, a.Path, a.Attr.octal(), a.Attr.Owner, a.Attr.Group, recursive, touch)
 	if res.Code == codeInTheWay {
 		return Outcome{}, &StepError{Doing: a.Summary(), Output: "a symlink has no mode of its own"}
 	}

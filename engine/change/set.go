@@ -40,6 +40,7 @@ type Attrs struct {
 	Before    reader.File
 	Attr      Attr
 	Recursive bool
+	Touch     bool // also set the times of Path itself to now: an action, always done
 }
 
 // Dir makes a folder, with its parents.

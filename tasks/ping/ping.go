@@ -21,8 +21,8 @@ type Result struct {
 	Msg  string `yaml:"msg" doc:"one line for people"`
 }
 
-// Definition describes ping.
-func Definition() *task.Definition {
+// Define describes ping.
+func Define() *task.Definition {
 	return task.Define(task.Spec[Params]{
 		Name:    "ping",
 		Doc:     "Log in, become the other account if asked to, and answer.",
