@@ -49,7 +49,7 @@ func (r *run) prepare(ctx context.Context, h *host, s *playbook.BoundStep, sc *s
 	if err != nil {
 		return nil, err
 	}
-	res := &resolver{dir: r.opt.Playbook.Dir, files: r.files, render: sc.file, eval: sc.value}
+	res := &resolver{dir: r.opt.Playbook.Dir, host: h.name(), files: r.files, render: sc.file, eval: sc.value}
 	if it.params, err = res.params(p); err != nil {
 		return nil, err
 	}

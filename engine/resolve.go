@@ -27,6 +27,8 @@ const maxTree = 10_000
 // machine: files, templates, destinations, expressions.
 type resolver struct {
 	dir    string // the playbook's folder
+	host   string // whose parameters these are
+	namer  task.LocalNamer
 	files  *fileCache
 	render func(name string, text []byte) ([]byte, error)
 	eval   func(*strictyaml.Node) (any, error)
@@ -36,6 +38,7 @@ type resolver struct {
 func (r *resolver) params(p any) (any, error) {
 	v := reflect.New(reflect.TypeOf(p)).Elem()
 	v.Set(reflect.ValueOf(p))
+	r.namer, _ = p.(task.LocalNamer)
 	if err := r.walk(v); err != nil {
 		return nil, err
 	}
@@ -187,6 +190,9 @@ func (r *resolver) localDest(f *task.LocalDest) error {
 	}
 	f.Slash = strings.HasSuffix(f.Name, "/")
 	path := f.Name
+	if r.namer != nil {
+		path = r.namer.LocalName(r.host)
+	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.dir, path)
 	}
