@@ -7,6 +7,7 @@ import (
 	"github.com/dayops/dayops/tasks/command"
 	"github.com/dayops/dayops/tasks/copy"
 	"github.com/dayops/dayops/tasks/debug"
+	"github.com/dayops/dayops/tasks/entropy"
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
@@ -28,6 +29,7 @@ func All() *task.Registry {
 		command.Define(),
 		copy.Define(),
 		debug.Define(),
+		entropy.Define(),
 		fetch.Define(),
 		file.Define(),
 		hostbackup.Define(),
