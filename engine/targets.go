@@ -1,21 +1,19 @@
 package engine
 
 import (
+	"errors"
+
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/secret"
+	"github.com/dayops/dayops/engine/source"
 )
 
 // Targets says how hosts would be reached outside any play: by their
 // inventory variables, then the command line.
 func Targets(inv *inventory.Inventory, hosts []string, login Login) ([]conn.Target, error) {
-	r := &run{
-		opt: Options{Inventory: inv, Login: login, Redactor: &secret.Redactor{},
-			Playbook: &playbook.Bound{Playbook: &playbook.Playbook{}}},
-		hosts: map[string]*host{},
-		play:  &playbook.BoundPlay{Play: &playbook.Play{Name: "-"}},
-	}
+	r := outside(inv, login)
 	out := make([]conn.Target, 0, len(hosts))
 	for _, name := range hosts {
 		t, err := r.target(name)
@@ -25,4 +23,29 @@ func Targets(inv *inventory.Inventory, hosts []string, login Login) ([]conn.Targ
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// outside is a run without a playbook, to read connection variables with.
+func outside(inv *inventory.Inventory, login Login) *run {
+	return &run{
+		opt: Options{Inventory: inv, Login: login, Redactor: &secret.Redactor{},
+			Playbook: &playbook.Bound{Playbook: &playbook.Playbook{}}},
+		hosts: map[string]*host{},
+		play:  &playbook.BoundPlay{Play: &playbook.Play{Name: "-"}},
+	}
+}
+
+// CheckTargets finds connection variables with values that cannot be. One
+// that reads what only a play defines is left to the run. The error is a source.List.
+func CheckTargets(inv *inventory.Inventory, hosts []string) error {
+	r := outside(inv, Login{})
+	var ms source.Mistakes
+	for _, name := range hosts {
+		_, err := r.target(name)
+		var list source.List
+		if errors.As(err, &list) {
+			ms.AddErr(list)
+		}
+	}
+	return ms.Err()
 }

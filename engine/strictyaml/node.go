@@ -144,23 +144,3 @@ func (n *Node) Render(f func(*Node) (value any, ok bool, err error), report func
 	}
 	return n
 }
-
-// Unsafe returns a copy of the tree in which no scalar is taken as a template.
-func (n *Node) Unsafe() *Node {
-	if n == nil {
-		return nil
-	}
-	c := *n
-	if n.Kind == Scalar {
-		c.Tag = "!unsafe"
-	}
-	c.Pairs = make([]Pair, len(n.Pairs))
-	for i, p := range n.Pairs {
-		c.Pairs[i] = Pair{Key: p.Key, KeyAt: p.KeyAt, Value: p.Value.Unsafe()}
-	}
-	c.Items = make([]*Node, len(n.Items))
-	for i, it := range n.Items {
-		c.Items[i] = it.Unsafe()
-	}
-	return &c
-}

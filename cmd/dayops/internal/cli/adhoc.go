@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ func (a *app) pingCommand() *cobra.Command {
 			if len(args) > 0 {
 				pattern = args[0]
 			}
-			return a.adhoc(&f, pattern, "ping", map[string]any{"ping": map[string]any{}})
+			return a.adhoc(&f, pattern, "ping", "ping: {}")
 		},
 	}
 	f.connectFlags(cmd.Flags())
@@ -43,7 +44,11 @@ no shell reads them. For pipes: dayops exec all -- sh -c 'df | tail -1'.`,
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			f.showOutput = true
-			return a.adhoc(&f, args[0], strings.Join(args[1:], " "), map[string]any{"command": map[string]any{"argv": args[1:]}})
+			argv := make([]string, len(args)-1)
+			for i, word := range args[1:] {
+				argv[i] = literal(word)
+			}
+			return a.adhoc(&f, args[0], strings.Join(args[1:], " "), "command: {argv: ["+strings.Join(argv, ", ")+"]}")
 		},
 	}
 	f.connectFlags(cmd.Flags())
@@ -51,8 +56,8 @@ no shell reads them. For pipes: dayops exec all -- sh -c 'df | tail -1'.`,
 	return cmd
 }
 
-// adhoc runs a playbook of one step that is written here.
-func (a *app) adhoc(f *flags, pattern, name string, step map[string]any) error {
+// adhoc runs a playbook of one step, given as YAML in flow style.
+func (a *app) adhoc(f *flags, pattern, name, step string) error {
 	inv, _, err := a.mustInventory(f)
 	if err != nil {
 		return err
@@ -62,31 +67,26 @@ func (a *app) adhoc(f *flags, pattern, name string, step map[string]any) error {
 		return err
 	}
 	f.limit = ""
-	step["name"] = name
-	text, err := json.Marshal([]any{map[string]any{"name": name, "hosts": hosts, "gather_facts": false, "tasks": []any{step}}})
-	if err != nil {
-		return err
-	}
-	job, err := a.bind(f, func() (*playbook.Playbook, error) {
-		pb, err := playbook.Load(name, text)
-		if pb != nil {
-			pb.Dir = "."
-			literal(pb)
-		}
-		return pb, err
-	})
+	text := fmt.Sprintf("- {name: %s, hosts: %s, gather_facts: false, tasks: [{name: %s, %s}]}\n",
+		literal(name), quoteAll(hosts), literal(name), step)
+	job, err := a.bind(f, func() (*playbook.Playbook, error) { return playbook.Load(name, []byte(text)) })
 	if err != nil {
 		return err
 	}
 	return a.execute(context.Background(), f, job)
 }
 
-// literal keeps braces in words of the command line from being templates.
-func literal(pb *playbook.Playbook) {
-	for _, p := range pb.Plays {
-		for _, s := range p.Steps {
-			s.Name.Tag = "!unsafe"
-			s.Params = s.Params.Unsafe()
-		}
+// quoteAll writes words as a YAML list; JSON is YAML.
+func quoteAll(words []string) string {
+	out, err := json.Marshal(words)
+	if err != nil {
+		return "[]" // cannot be: strings always encode
 	}
+	return string(out)
+}
+
+// literal writes a word that is no template, whatever stands in it.
+func literal(word string) string {
+	out := quoteAll([]string{word})
+	return "!unsafe " + out[1:len(out)-1]
 }
