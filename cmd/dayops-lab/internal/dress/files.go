@@ -20,7 +20,7 @@ func (c *Cluster) entries(h Host) ([]entry, error) {
 		make func(Host) ([]entry, error)
 	}{{"node", c.node}, {"master", c.master}, {"etcd", c.etcdMember}, {"lb", c.lb}}
 	for _, p := range parts {
-		if !h.Is(p.role) && !(p.role == "node" && h.Is("master")) {
+		if !h.Is(p.role) && (p.role != "node" || !h.Is("master")) {
 			continue
 		}
 		es, err := p.make(h)

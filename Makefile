@@ -1,0 +1,46 @@
+# make demo: see it work. make test: every test. Both install what is missing, as root on Debian.
+.PHONY: build demo test fuzz lint bench soak lab lab-down clean
+
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+
+# Three hosts behind sshd -i: no daemon, no port, no root. health.yml may well
+# find something about this machine's clock; the backup is what must succeed.
+demo: build
+	@.ci/install openssh-server openssh-client || true
+	bin/dayops-lab demo-hosts --dir .demo --count 3
+	bin/dayops run health.yml -i .demo/inventory.yml || echo "health.yml: exit code $$?"
+	bin/dayops run backup.yml -i .demo/inventory.yml -e backup_dir=./backups
+
+test:
+	@.ci/test
+
+fuzz:
+	@.ci/fuzz
+
+# golangci-lint is built from its module (about 3 minutes the first time).
+lint:
+	@test -z "$$(gofmt -l cmd engine tasks 2>/dev/null)" || { gofmt -l cmd engine tasks; echo "gofmt is needed"; exit 1; }
+	go vet ./...
+	CGO_ENABLED=0 go run $(GOLANGCI) run ./...
+
+bench:
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+# Every test again and again, for what fails once in a while.
+SOAK ?= 10
+soak:
+	@for i in $$(seq $(SOAK)); do echo "round $$i of $(SOAK)"; .ci/test || exit 1; done
+
+# Five hosts like an OpenShift 3.10 cluster, as root; inventory in .lab/inventory.yml.
+lab: build
+	@[ "$$(id -u)" != 0 ] || .ci/install
+	bin/dayops-lab up
+
+lab-down: build
+	bin/dayops-lab down
+
+clean:
+	rm -rf bin
