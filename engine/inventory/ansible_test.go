@@ -24,6 +24,7 @@ func TestSameAsAnsible(t *testing.T) {
 		{golden: "hosts.ini", sources: []string{"hosts.ini"}},
 		{golden: "order.ini", sources: []string{"order.ini"}},
 		{golden: "ose3", sources: []string{"ose3"}},
+		{golden: "ocp311", sources: []string{"ocp311"}},
 		{golden: "yaml-hosts.yml", sources: []string{"yaml/hosts.yml"}},
 		{golden: "tree-hosts", sources: []string{"tree/hosts"}},
 		{golden: "folder", sources: []string{"folder"}},

@@ -17,7 +17,8 @@ type builder struct {
 	mistakes *source.Mistakes
 	warned   map[string]bool // texts of warnings that are given once
 	checked  map[string]bool // names of variables that checkVar has seen
-	full     bool            // MaxHosts was reported
+	spent    int             // hosts and variables set so far, repetitions included
+	full     bool            // a limit was reported; what follows is not read
 	edges    map[edge]*strictyaml.Node
 }
 
@@ -84,15 +85,24 @@ func (b *builder) group(name string, n *strictyaml.Node) *Group {
 
 // child makes child a child of parent; finish finds the circles.
 func (b *builder) child(parent, child *Group, n *strictyaml.Node) {
-	b.link(parent, child)
 	if e := (edge{parent, child}); b.edges[e] == nil {
+		if len(b.edges) == MaxChildren {
+			b.mistakes.Add(n.Mistake(fmt.Sprintf("the groups have more than %d children together", MaxChildren), ""))
+		}
+		if len(b.edges) > MaxChildren {
+			return
+		}
 		b.edges[e] = n
+		b.link(parent, child)
 	}
 }
 
 // entry adds the hosts of one entry to g with their variables. key is the
 // entry as written; off is how far into key's text the name begins.
 func (b *builder) entry(g *Group, text string, key *strictyaml.Node, vars []strictyaml.Pair, file string) {
+	if b.full {
+		return
+	}
 	names, port, err := expandHosts(text)
 	if err != nil {
 		m := key.Mistake(err.text, err.hint)
@@ -109,15 +119,18 @@ func (b *builder) entry(g *Group, text string, key *strictyaml.Node, vars []stri
 	for _, p := range vars {
 		b.checkVar(p, "host "+text)
 	}
+	if b.spent += len(names) * (1 + len(vars)); b.spent > MaxEntries {
+		b.full = true
+		b.mistakes.Add(key.Mistake(fmt.Sprintf("the hosts have more than %d variables together", MaxEntries), "variables that many hosts share belong to a group"))
+		return
+	}
 	conflicts := map[string]bool{}
 	for _, name := range names {
 		h := b.inv.hosts[name]
 		if h == nil {
 			if len(b.inv.hosts) >= MaxHosts {
-				if !b.full {
-					b.full = true
-					b.mistakes.Add(key.Mistake(fmt.Sprintf("the inventory has more than %d hosts", MaxHosts), ""))
-				}
+				b.full = true
+				b.mistakes.Add(key.Mistake(fmt.Sprintf("the inventory has more than %d hosts", MaxHosts), ""))
 				return
 			}
 			h = &Host{Name: name, Pos: key.Pos, file: file}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/secret"
@@ -119,14 +120,14 @@ func setKind(c *Connection, value any) *connError {
 	return nil
 }
 
-// unsafeText finds what must not be in a name that reaches OpenSSH's command
-// line or a ProxyCommand: the rule of OpenSSH 10.1 (CVE-2025-61984).
-func unsafeText(s, forbidden string) *connError {
+// onlyWord refuses what OpenSSH's command line, a ProxyCommand's shell or a
+// known_hosts file would read as something else (CVE-2025-61984, CVE-2023-51385).
+func onlyWord(s, others string) *connError {
 	if strings.HasPrefix(s, "-") {
 		return &connError{"it begins with a dash", ""}
 	}
 	for _, r := range s {
-		if r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || strings.ContainsRune(forbidden, r) {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(others, r) {
 			return &connError{fmt.Sprintf("%q cannot stand in it", r), ""}
 		}
 	}
@@ -148,14 +149,14 @@ func textOf(value any) (string, *connError) {
 
 func setAddress(c *Connection, value any) *connError {
 	s, err := textOf(value)
-	if err == nil {
-		err = unsafeText(s, "'`\"$\\;&<>|(){}@/,")
-	}
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(s, "[") || strings.Contains(s, ":") && !isIP(s) {
-		return &connError{fmt.Sprintf("%q is not a name or an address", s), "the port goes into ansible_port"}
+	if strings.ContainsRune(s, ':') && !isIP(s) {
+		return &connError{fmt.Sprintf("%q is not a name or an address", s), "the port goes into ansible_port, and an IPv6 address has no brackets"}
+	}
+	if err := onlyWord(s, ".-_:%"); err != nil {
+		return err
 	}
 	c.Address = s
 	return nil
@@ -189,10 +190,7 @@ func wholeNumber(value any) (int64, bool) {
 func userOf(value any) (string, *connError) {
 	s, err := textOf(value)
 	if err == nil {
-		err = unsafeText(s, "'`\";&<>|(){}")
-	}
-	if err == nil && strings.HasSuffix(s, `\`) {
-		err = &connError{"it ends with a backslash", ""}
+		err = onlyWord(s, `.-_@+\`)
 	}
 	return s, err
 }

@@ -66,7 +66,7 @@ func TestConnectionMistakes(t *testing.T) {
 		"ansible_connection=docker":       `:22: ansible_connection of host "h": connection "docker" is not supported (ssh and local are)`,
 		"ansible_host=-oProxyCommand=x":   `:16: ansible_host of host "h": it begins with a dash`,
 		"ansible_host='a b'":              `:17: ansible_host of host "h": ' ' cannot stand in it`,
-		"ansible_host=a:22":               `:16: ansible_host of host "h": "a:22" is not a name or an address (the port goes into ansible_port)`,
+		"ansible_host=a:22":               `:16: ansible_host of host "h": "a:22" is not a name or an address (the port goes into ansible_port, and an IPv6 address has no brackets)`,
 		"ansible_host='$(id)'":            `:17: ansible_host of host "h": '$' cannot stand in it`,
 		"ansible_host=":                   `16: ansible_host of host "h": it is empty (take it out, or give it a value)`,
 		"ansible_port=0":                  `16: ansible_port of host "h": a port is a number from 1 to 65535`,

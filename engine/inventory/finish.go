@@ -25,7 +25,9 @@ func (b *builder) finish() *Inventory {
 			b.newGroup(name)
 		}
 	}
-	b.depths(all)
+	if !b.depths(all) {
+		return inv // has no members: whoever asks has a mistake to report first
+	}
 	for _, g := range inv.groupOrder {
 		hosts := membersOf(g)
 		names := make([]string, len(hosts))
@@ -104,8 +106,9 @@ func (b *builder) settleUngrouped(all, ungrouped *Group) {
 	}
 }
 
-// depths sets each group's depth to its longest way down from all.
-func (b *builder) depths(all *Group) {
+// depths sets each group's depth to its longest way down from all, and tells
+// whether all of them are within MaxGroupDepth.
+func (b *builder) depths(all *Group) bool {
 	waiting := map[*Group]int{}
 	for _, g := range b.inv.groupOrder {
 		waiting[g] = len(g.parents)
@@ -116,10 +119,12 @@ func (b *builder) depths(all *Group) {
 			if c.depth == MaxGroupDepth+1 {
 				n := b.edges[edge{queue[0], c}]
 				b.mistakes.Add(n.Mistake(fmt.Sprintf("groups are nested more than %d deep", MaxGroupDepth), ""))
+				return false
 			}
 			if waiting[c]--; waiting[c] == 0 {
 				queue = append(queue, c)
 			}
 		}
 	}
+	return true
 }

@@ -21,14 +21,15 @@ var (
 type iniFile struct {
 	b    *builder
 	file string
-	line []rune // the current line, whole
+	line string // the current line, whole
 	no   int    // its number
 	col  int    // column of its first character that is no space
 
 	group    *Group // of the current section; nil after a section that is wrong
 	state    string // "hosts", "children" or "vars"
 	declared map[string]bool
-	pending  []reference // in the order of the file
+	pending  []reference      // in the order of the file
+	waiting  map[string][]int // group name -> those of pending that wait for it
 }
 
 // reference is the use of a group that must be declared somewhere.
@@ -40,7 +41,7 @@ type reference struct {
 
 // ini reads an INI source in Ansible's dialect.
 func (b *builder) ini(file string, data []byte) {
-	f := &iniFile{b: b, file: file, group: b.inv.groups["ungrouped"], state: "hosts", declared: map[string]bool{}}
+	f := &iniFile{b: b, file: file, group: b.inv.groups["ungrouped"], state: "hosts", declared: map[string]bool{}, waiting: map[string][]int{}}
 	for _, g := range b.inv.groupOrder {
 		f.declared[g.Name] = g.declared
 	}
@@ -49,7 +50,7 @@ func (b *builder) ini(file string, data []byte) {
 	}
 	entries := 0
 	for i, text := range strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n") {
-		f.no, f.line = i+1, []rune(strings.TrimRight(text, "\r"))
+		f.no, f.line = i+1, strings.TrimRight(text, "\r")
 		trimmed := strings.TrimSpace(text)
 		if trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';' {
 			continue
@@ -68,7 +69,7 @@ func (b *builder) ini(file string, data []byte) {
 // node is a piece of the current line.
 func (f *iniFile) node(col int, text string) *strictyaml.Node {
 	return &strictyaml.Node{Kind: strictyaml.Scalar, Pos: source.Pos{File: f.file, Line: f.no, Col: col},
-		Line: string(f.line), Value: text, Raw: text}
+		Line: f.line, Value: text, Raw: text}
 }
 
 func (f *iniFile) wrong(col int, piece, text, hint string) {
@@ -126,12 +127,10 @@ func (f *iniFile) section(name, state string) {
 // linkPending makes g the child of the groups that named it before it was
 // declared: Ansible's order of children, and so of hosts, depends on it.
 func (f *iniFile) linkPending(g *Group) {
-	for i, r := range f.pending {
-		if r.name == g.Name && r.parent != nil {
-			f.b.child(r.parent, g, r.at)
-			f.pending[i].parent = nil
-		}
+	for _, i := range f.waiting[g.Name] {
+		f.b.child(f.pending[i].parent, g, f.pending[i].at)
 	}
+	delete(f.waiting, g.Name)
 }
 
 func (f *iniFile) child(text string) {
@@ -144,7 +143,8 @@ func (f *iniFile) child(text string) {
 	r := reference{name: m[1], at: at, parent: f.group, text: fmt.Sprintf("group %q does not exist", m[1])}
 	if g := f.b.inv.groups[m[1]]; g != nil {
 		f.b.child(f.group, g, at)
-		r.parent = nil
+	} else {
+		f.waiting[r.name] = append(f.waiting[r.name], len(f.pending))
 	}
 	f.pending = append(f.pending, r)
 }
@@ -165,7 +165,7 @@ func (f *iniFile) settle() {
 				hint = fmt.Sprintf("add a section [%s], it may be empty", r.name)
 			}
 			f.b.mistakes.Add(r.at.Mistake(r.text, hint))
-		} else if r.parent != nil {
+		} else if f.waiting[r.name] != nil {
 			g := f.b.group(r.name, r.at)
 			g.declared = true
 			f.linkPending(g)
@@ -188,7 +188,7 @@ func (f *iniFile) variable(text string) {
 	for i := range cols {
 		cols[i] = start + i
 	}
-	v := iniValue(runes, cols, f.node(start, "").Pos, string(f.line))
+	v := iniValue(runes, cols, f.node(start, "").Pos, f.line)
 	if !v.Quote && strings.Contains(v.Raw, " #") {
 		f.b.warn(v, fmt.Sprintf("the text behind # belongs to the value of %q, as in Ansible", name), "put the comment on a line of its own")
 	}
@@ -206,7 +206,7 @@ func (f *iniFile) host(text string) {
 		return
 	}
 	name := f.node(words[0].cols0(f.col), words[0].String())
-	var vars []strictyaml.Pair
+	var vars varSet
 	for i, w := range words {
 		if w.cut > 0 {
 			f.b.warn(f.node(w.cut, "#"), fmt.Sprintf("the # in %q begins a comment, as in Ansible", w.String()+"#"), "quote the value if # belongs to it")
@@ -218,22 +218,18 @@ func (f *iniFile) host(text string) {
 		if p == nil {
 			return
 		}
-		vars = f.append(vars, *p, name)
+		f.lineVar(&vars, *p, name.Raw)
 	}
-	f.b.entry(f.group, name.Raw, name, vars, f.file)
+	f.b.entry(f.group, name.Raw, name, vars.pairs, f.file)
 }
 
-// append adds a variable unless the line already gave it another value.
-func (f *iniFile) append(vars []strictyaml.Pair, p strictyaml.Pair, host *strictyaml.Node) []strictyaml.Pair {
-	for _, old := range vars {
-		if old.Key == p.Key {
-			if !sameValue(old.Value, p.Value) {
-				f.b.mistakes.Add(p.KeyAt.Mistake(fmt.Sprintf("variable %q of host %q has two values in this line", p.Key, host.Raw), ""))
-			}
-			return vars
-		}
+// lineVar adds a variable unless the line already gave it another value.
+func (f *iniFile) lineVar(vars *varSet, p strictyaml.Pair, host string) {
+	if old, _ := vars.get(p.Key); old != nil && !sameValue(old.Value, p.Value) {
+		f.b.mistakes.Add(p.KeyAt.Mistake(fmt.Sprintf("variable %q of host %q has two values in this line", p.Key, host), ""))
+		return
 	}
-	return append(vars, p)
+	vars.set(p, f.file)
 }
 
 // assignment reads NAME=VALUE; rest is the line from w on.
@@ -253,7 +249,7 @@ func (f *iniFile) assignment(w word, rest []word) *strictyaml.Pair {
 	n := utf8.RuneCountInString(key)
 	value, cols := w.text[n+1:], w.cols[n+1:]
 	at := f.node(w.cols[n]+1, "").Pos
-	return &strictyaml.Pair{Key: key, KeyAt: f.node(col, key), Value: iniValue(value, cols, at, string(f.line))}
+	return &strictyaml.Pair{Key: key, KeyAt: f.node(col, key), Value: iniValue(value, cols, at, f.line)}
 }
 
 // cols0 is the column of the word's first character; an empty word has none.

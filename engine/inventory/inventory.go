@@ -15,9 +15,11 @@ import (
 
 // Limits of one inventory. What is larger is refused, not cut.
 const (
-	MaxHosts      = 100_000 // hosts of one range, and of all sources together
-	MaxGroups     = 20_000
-	MaxGroupDepth = 100 // groups inside groups
+	MaxHosts      = 100_000   // hosts of one range, and of all sources together
+	MaxEntries    = 2_000_000 // hosts and variables of hosts, counted as often as they are set
+	MaxGroups     = 5_000
+	MaxChildren   = 50_000 // relations of a group to a child
+	MaxGroupDepth = 100    // groups inside groups
 )
 
 // StandardGroups always exist and may be empty: the groups of an

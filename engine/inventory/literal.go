@@ -187,7 +187,7 @@ func (p *literal) paren(start int) (*strictyaml.Node, bool) {
 
 // dict is a dict, or a set, which becomes a list.
 func (p *literal) dict(start int) (*strictyaml.Node, bool) {
-	n := p.node(start)
+	n, seen := p.node(start), map[string]int{}
 	n.Kind = strictyaml.Map
 	if p.next('}') {
 		return n, true
@@ -206,7 +206,7 @@ func (p *literal) dict(start int) (*strictyaml.Node, bool) {
 		if !ok || key.Kind == strictyaml.Map || key.Kind == strictyaml.Seq {
 			return nil, false
 		}
-		addPair(n, key, val)
+		addPair(n, seen, key, val)
 		switch {
 		case p.next('}'):
 			return n, true
@@ -230,17 +230,16 @@ func (p *literal) set(n, first *strictyaml.Node) (*strictyaml.Node, bool) {
 }
 
 // addPair sets a key; the last of two equal keys wins, as in Python.
-func addPair(n, key, val *strictyaml.Node) {
+func addPair(n *strictyaml.Node, seen map[string]int, key, val *strictyaml.Node) {
 	name := key.Raw
 	if s, ok := key.Value.(string); ok {
 		name = s
 	}
-	for i := range n.Pairs {
-		if n.Pairs[i].Key == name {
-			n.Pairs[i] = strictyaml.Pair{Key: name, KeyAt: key, Value: val}
-			return
-		}
+	if i, ok := seen[name]; ok {
+		n.Pairs[i] = strictyaml.Pair{Key: name, KeyAt: key, Value: val}
+		return
 	}
+	seen[name] = len(n.Pairs)
 	n.Pairs = append(n.Pairs, strictyaml.Pair{Key: name, KeyAt: key, Value: val})
 }
 
@@ -266,7 +265,7 @@ func (p *literal) signed(start int, negative bool) (*strictyaml.Node, bool) {
 
 func (p *literal) number(start int) (*strictyaml.Node, bool) {
 	end := start
-	for end < len(p.text) && (p.text[end] < 0x80) && end-start < 400 {
+	for end < len(p.text) && (wordChar(p.text[end]) && p.text[end] < 0x80 || strings.ContainsRune(".+-", p.text[end])) && end-start < 400 {
 		end++
 	}
 	rest := string(p.text[start:end])
@@ -286,10 +285,10 @@ func (p *literal) number(start int) (*strictyaml.Node, bool) {
 
 // ended tells that no letter or digit follows a number.
 func (p *literal) ended() bool {
-	return p.i == len(p.text) || !regexpWordStart(p.text[p.i]) && p.text[p.i] != '.'
+	return p.i == len(p.text) || !wordChar(p.text[p.i]) && p.text[p.i] != '.'
 }
 
-func regexpWordStart(r rune) bool {
+func wordChar(r rune) bool {
 	return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80
 }
 

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -231,24 +232,22 @@ func (b *builder) yamlError(path, ext string, data []byte, err error) {
 
 // notText finds the first byte that is not UTF-8, or a NUL.
 func notText(path string, data []byte) *source.Mistake {
-	no := 0
-	for line := range strings.Lines(string(data)) {
-		no++
-		col := 1
-		for i, r := range line {
-			m := &source.Mistake{Pos: source.Pos{File: path, Line: no, Col: col}, Line: strings.ToValidUTF8(strings.TrimRight(line, "\r\n"), "?")}
-			switch _, size := utf8.DecodeRuneInString(line[i:]); {
-			case r == utf8.RuneError && size == 1:
-				m.Text, m.Hint = fmt.Sprintf("byte 0x%02x is not UTF-8", line[i]), "save the file as UTF-8"
-				return m
-			case r == 0:
-				m.Text, m.Hint = "a NUL byte: this is not a text file", ""
-				return m
-			}
-			col++
+	at := bytes.IndexByte(data, 0)
+	text, hint := "a NUL byte: this is not a text file", ""
+	for i := 0; i < len(data) && (at < 0 || i < at); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			at, text, hint = i, fmt.Sprintf("byte 0x%02x is not UTF-8", data[i]), "save the file as UTF-8"
 		}
+		i += size
 	}
-	return nil
+	if at < 0 {
+		return nil
+	}
+	start := bytes.LastIndexByte(data[:at], '\n') + 1
+	line, _, _ := bytes.Cut(data[start:], []byte{'\n'})
+	return &source.Mistake{Text: text, Hint: hint, Line: strings.ToValidUTF8(strings.TrimSuffix(string(line), "\r"), "?"),
+		Pos: source.Pos{File: path, Line: bytes.Count(data[:start], []byte{'\n'}) + 1, Col: utf8.RuneCount(data[start:at]) + 1}}
 }
 
 // hostList reads "web1,web2:2222,[::1]:22".

@@ -87,15 +87,21 @@ func (inv *Inventory) HostOrigins(host string) string {
 
 // Graph renders the tree of groups below top as `ansible-inventory --graph`
 // does; with vars also the variables of each host (its own only) and group.
-// The group must exist.
+// The group must exist. A group is shown under each of its parents; past
+// graphLimit bytes it is not unfolded again.
 func (inv *Inventory) Graph(top string, vars bool) string {
 	var b strings.Builder
 	inv.graph(&b, inv.groups[top], 0, vars)
 	return b.String()
 }
 
+const graphLimit = 16 << 20
+
 func (inv *Inventory) graph(b *strings.Builder, g *Group, depth int, vars bool) {
 	graphLine(b, "@"+g.Name+":", depth)
+	if b.Len() > graphLimit {
+		return
+	}
 	for _, c := range g.children {
 		inv.graph(b, c, depth+1, vars)
 	}
