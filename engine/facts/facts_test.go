@@ -27,6 +27,7 @@ func TestGatherHere(t *testing.T) {
 	require.Len(t, h.BootID, 36)
 	require.Less(t, h.Skew.Abs(), time.Second)
 	require.NotEmpty(t, h.Env["HOME"])
+	require.Equal(t, os.Getenv("PATH"), h.Env["PATH"])
 	a := h.AnsiblePrefixed()
 	for _, k := range []string{"hostname", "fqdn", "distribution", "distribution_version", "distribution_major_version", "os_family", "kernel",
 		"architecture", "service_mgr", "processor_vcpus", "memtotal_mb", "all_ipv4_addresses", "default_ipv4", "date_time", "user_id", "env", "selinux"} {
@@ -45,11 +46,12 @@ PRETTY_NAME="CentOS Linux 7 (Core)"
 `
 
 func TestParse(t *testing.T) {
-	h, err := parse(answer("clock", "1795314787.500000000", "zone", "JST +0900", "node", "m1.example.com", "fqdn", "", "os", centos7,
+	h, took, err := parse(answer("clockend", "1795314788.5", "clock", "1795314787.500000000", "zone", "JST +0900", "node", "m1.example.com", "fqdn", "", "os", centos7,
 		"systemd", "systemd 219", "packager", "yum", "selinux", "enforcing", "virt", "kvm", "cpus", "4", "memory", "16266852",
 		"addrs", "2: eth0    inet 192.0.2.7/24 brd 192.0.2.255 scope global eth0\n2: eth0    inet6 2001:db8::7/64 scope global \n3: docker0 inet 172.17.0.1/16 scope global docker0",
 		"route", "192.0.2.1 dev eth0 src 192.0.2.7 uid 0", "login", "ops", "uid", "1000", "btime", "1795000000"))
 	require.NoError(t, err)
+	require.Equal(t, time.Second, took)
 	require.Equal(t, "m1", h.Hostname)
 	require.Equal(t, "m1.example.com", h.FQDN)
 	require.Equal(t, 219, h.Systemd)
@@ -70,12 +72,12 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseOld(t *testing.T) {
-	h, err := parse(answer("clock", "1795314787", "release", "Red Hat Enterprise Linux Server release 6.10 (Santiago)"))
+	h, _, err := parse(answer("clock", "1795314787", "release", "Red Hat Enterprise Linux Server release 6.10 (Santiago)"))
 	require.NoError(t, err)
 	require.Equal(t, "6.10", h.OS.VersionID)
 	require.Equal(t, "RedHat", h.Ansible()["distribution"])
 	require.Equal(t, "6", h.Ansible()["distribution_major_version"])
-	h, err = parse(answer("clock", "1", "os", "ID=debian\nVERSION_ID=\"12\"\n", "debian", "12.5"))
+	h, _, err = parse(answer("clock", "1", "os", "ID=debian\nVERSION_ID=\"12\"\n", "debian", "12.5"))
 	require.NoError(t, err)
 	require.Equal(t, "12.5", h.Ansible()["distribution_version"])
 	require.Equal(t, "12", h.Ansible()["distribution_major_version"])
@@ -85,7 +87,7 @@ func TestParseLies(t *testing.T) {
 	for _, bad := range []string{"", "E", "x", answer("clock"), answer("clock", "now"), answer("clock", "1", "uid", "-1"),
 		answer("clock", "1", "node", "a\x1b[31m"), answer("clock", "1", "cpus", "many"), answer("clock", "1", "systemd", "systemd x"),
 		strings.TrimSuffix(answer("clock", "1"), "E\x00")} {
-		_, err := parse(bad)
+		_, _, err := parse(bad)
 		require.Error(t, err, "%q", bad)
 	}
 }
@@ -108,7 +110,7 @@ func TestFlood(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(answer("clock", "1795314787.5", "os", centos7, "addrs", "1: a inet 192.0.2.7/24"))
 	f.Fuzz(func(t *testing.T, s string) {
-		if h, err := parse(s); err == nil {
+		if h, _, err := parse(s); err == nil {
 			h.Ansible()
 			if strings.ContainsAny(h.Hostname+h.Kernel+h.OS.Name, "\x1b\n") {
 				t.Fatal("control characters in facts")

@@ -23,9 +23,9 @@ const maxAnswer = 256 << 10
 
 // probe prints NUL separated pairs of key and value, then E. Whatever a host
 // lacks is left out. It needs nothing but sh, coreutils and /proc. The clock is
-// read first.
+// read first and last.
 // A resolver that does not answer must not cost the whole limit.
-const probe = `PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH LC_ALL=C
+const probe = `own=$PATH; PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH LC_ALL=C
 exec 2>/dev/null </dev/null
 say() { printf '%s\0%s\0' "$1" "$2"; }
 say clock "$(date +%s.%N)"
@@ -53,7 +53,8 @@ say bootid "$(cat /proc/sys/kernel/random/boot_id)"
 say btime "$(sed -n 's/^btime //p' /proc/stat)"
 say addrs "$(ip -o addr show scope global || hostname -I | tr ' ' '\n')"
 say route "$(ip -4 route get 192.0.2.1)"; say route6 "$(ip -6 route get 2001:db8::1)"
-say HOME "$HOME"; say PATH "$PATH"; say SHELL "$SHELL"; say LANG "$LANG"; say USER "$(id -un)"
+say HOME "$HOME"; say PATH "$own"; say SHELL "$SHELL"; say LANG "$LANG"; say USER "$(id -un)"
+say clockend "$(date +%s.%N)"
 printf 'E\0'`
 
 // Gather asks the host once, as the login account. now is our clock, for Skew.
@@ -68,10 +69,10 @@ func Gather(ctx context.Context, c conn.Conn, now func() time.Time) (Host, error
 	if res.Code != 0 {
 		return Host{}, fmt.Errorf("the facts probe failed with exit code %d: %s", res.Code, reader.Printable(strings.TrimSpace(res.Stderr.String())))
 	}
-	h, err := parse(out.String())
-	if err == nil && !h.Clock.IsZero() {
-		// The clock was read near the middle of the round trip.
-		h.Skew = h.Clock.Sub(start.Add(end.Sub(start) / 2))
+	h, took, err := parse(out.String())
+	if err == nil {
+		// Middle against middle: the way there and the way back are taken as equally long.
+		h.Skew = h.Clock.Add(took / 2).Sub(start.Add(end.Sub(start) / 2))
 	}
 	return h, err
 }
@@ -87,12 +88,12 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// parse reads what probe prints. A value that makes no sense is an error: facts
-// decide what is done to a host.
-func parse(answer string) (Host, error) {
+// parse reads what probe prints, and how long the probe took by the host's
+// clock. A value that makes no sense is an error: facts decide what is done to a host.
+func parse(answer string) (Host, time.Duration, error) {
 	fields := strings.Split(strings.TrimSuffix(answer, "\x00"), "\x00")
 	if !strings.HasSuffix(answer, "\x00") || len(fields)%2 != 1 || fields[len(fields)-1] != "E" {
-		return Host{}, errors.New("the host's facts make no sense: the answer is cut")
+		return Host{}, 0, errors.New("the host's facts make no sense: the answer is cut")
 	}
 	said := map[string]string{}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -127,7 +128,11 @@ func parse(answer string) (Host, error) {
 			h.Env[k] = v
 		}
 	}
-	return h, p.err
+	var took time.Duration
+	if said["clockend"] != "" {
+		took = max(0, p.clock("clockend").Sub(h.Clock))
+	}
+	return h, took, p.err
 }
 
 type parser struct {
@@ -166,7 +171,7 @@ func (p *parser) clock(key string) time.Time {
 		p.fail(key, whole)
 		return time.Time{}
 	}
-	nano, err := strconv.ParseInt(frac, 10, 64)
+	nano, err := strconv.ParseInt((frac + "000000000")[:9], 10, 64)
 	if err != nil || nano < 0 || nano >= 1e9 {
 		nano = 0
 	}

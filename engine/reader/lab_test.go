@@ -1,0 +1,49 @@
+package reader_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/conn/ssh"
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/stretchr/testify/require"
+)
+
+func TestLabUnits(t *testing.T) {
+	l, ctx := labtest.Need(t), context.Background()
+	host := l.Hosts()[0]
+	d := ssh.New(ssh.Options{Home: t.TempDir(), Agent: "none", ConfigFile: "none", SSHProgram: "none"})
+	defer d.Close()
+	c, err := d.Dial(ctx, conn.Target{Name: host.Name, Address: host.IP, User: "operator", KeyFile: l.Key(),
+		CommonArgs: []string{"-o", "UserKnownHostsFile=" + l.KnownHosts()}})
+	require.NoError(t, err)
+	defer c.Close()
+	r := reader.New(c, "")
+	// sshd is an alias of ssh; the same unit is asked for three times.
+	units, err := r.Units(ctx, "sshd", "no-such-unit", "ssh.service", "ssh", "systemd-firstboot", "dbus.socket", "getty@tty9")
+	require.NoError(t, err)
+	require.Equal(t, "sshd.service", units[0].Name)
+	require.True(t, units[0].Active() && units[2].Active())
+	require.Equal(t, units[2], units[3])
+	require.False(t, units[1].Exists())
+	require.Equal(t, "no-such-unit.service", units[1].Name)
+	require.True(t, units[4].Masked())
+	require.Equal(t, "dbus.socket", units[5].Name)
+	require.True(t, units[5].Active())
+	for name, code := range map[string]int{"ssh": 0, "no-such-unit": 3} {
+		res, err := r.Probe(ctx, "systemctl", "is-active", name)
+		require.NoError(t, err)
+		require.Equal(t, code, res.Code)
+	}
+	// What only root may see.
+	_, err = r.Stat(ctx, "/root/.ssh")
+	require.Error(t, err)
+	files, err := reader.New(c, "root").Hash(ctx, "/etc/shadow")
+	require.NoError(t, err)
+	require.Len(t, files[0].SHA256, 64)
+	packages, err := r.Packages(ctx)
+	require.NoError(t, err)
+	require.Greater(t, len(packages), 50)
+}
