@@ -8,12 +8,13 @@ import (
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/tasks/tasktest"
+	"github.com/dayops/dayops/tasks/tasktest/remote"
 )
 
 const opaque = "nobody knows what a command does"
 
 func TestCommand(t *testing.T) {
-	tasktest.Run(t, Define(), tasktest.Local,
+	remote.Run(t, Define(),
 		tasktest.Case{
 			Name: "free form", Params: "printf '%s|' \"a b\" c", Changes: "exec", Unforeseen: opaque,
 			After: func(t *testing.T, _ *tasktest.Host, res map[string]any) {
@@ -26,7 +27,7 @@ func TestCommand(t *testing.T) {
 			},
 		},
 		tasktest.Case{
-			Name: "argv, folder, input", Params: "{argv: [sh, -c, 'pwd; cat; exit 3'], chdir: DIR, stdin: hello}", Changes: "exec", Unforeseen: opaque,
+			Name: "argv, folder, input", Wire: true, Params: "{argv: [sh, -c, 'pwd; cat; exit 3'], chdir: DIR, stdin: hello}", Changes: "exec", Unforeseen: opaque,
 			After: func(t *testing.T, h *tasktest.Host, res map[string]any) {
 				require.Equal(t, 3, res["rc"])
 				require.Equal(t, h.Dir+"\nhello", res["stdout"])

@@ -11,13 +11,14 @@ import (
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/tasktest"
+	"github.com/dayops/dayops/tasks/tasktest/remote"
 )
 
 func TestCopy(t *testing.T) {
 	write := tasktest.Write
 	cases := []tasktest.Case{
 		{
-			Name: "new file from text", Params: "{content: \"a\\nb\\n\", dest: DIR/x}", Changes: "write", Diff: "+a\n+b\n",
+			Name: "new file from text", Wire: true, Params: "{content: \"a\\nb\\n\", dest: DIR/x}", Changes: "write", Diff: "+a\n+b\n",
 			After: func(t *testing.T, h *tasktest.Host, res map[string]any) {
 				require.Equal(t, "a\nb\n", tasktest.Read(t, h.Dir+"/x"))
 				mode(t, h.Dir+"/x", 0o644)
@@ -45,7 +46,7 @@ func TestCopy(t *testing.T) {
 			After: func(t *testing.T, h *tasktest.Host, _ map[string]any) { mode(t, h.Dir+"/x", 0o700) },
 		},
 		{
-			Name: "backup", Params: "{content: b, dest: DIR/x, backup: true}", Changes: "write",
+			Name: "backup", Wire: true, Params: "{content: b, dest: DIR/x, backup: true}", Changes: "write",
 			Prepare: func(t *testing.T, h *tasktest.Host) { write(t, h.Dir+"/x", "a", 0o640) },
 			After: func(t *testing.T, h *tasktest.Host, _ map[string]any) {
 				all, err := filepath.Glob(h.Dir + "/x.*")
@@ -81,7 +82,7 @@ func TestCopy(t *testing.T) {
 			},
 		},
 		{
-			Name: "odd names", Params: "{content: a, dest: \"DIR/a b'c\\n$(x): é\"}", Changes: "write",
+			Name: "odd names", Wire: true, Params: "{content: a, dest: \"DIR/a b'c\\n$(x): é\"}", Changes: "write",
 		},
 		{
 			Name: "a symlink is replaced", Params: "{content: b, dest: DIR/l}", Changes: "write",
@@ -107,7 +108,7 @@ func TestCopy(t *testing.T) {
 			},
 		},
 		{
-			Name: "a folder", Params: "{src: tree, dest: DIR, mode: \"0600\"}", Changes: "dir dir write write",
+			Name: "a folder", Wire: true, Params: "{src: tree, dest: DIR, mode: \"0600\"}", Changes: "dir dir write write",
 			Prepare: tree,
 			After: func(t *testing.T, h *tasktest.Host, res map[string]any) {
 				require.Equal(t, "two", tasktest.Read(t, h.Dir+"/tree/sub/b"))
@@ -138,7 +139,7 @@ func TestCopy(t *testing.T) {
 			Prepare: func(t *testing.T, h *tasktest.Host) { require.NoError(t, os.Symlink("l", h.Dir+"/l")) },
 		},
 	}
-	tasktest.Run(t, Define(), tasktest.Local, cases...)
+	remote.Run(t, Define(), cases...)
 }
 
 func tree(t *testing.T, h *tasktest.Host) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/tasktest"
+	"github.com/dayops/dayops/tasks/tasktest/remote"
 )
 
 // elsewhere: a dry run foresees hosts, not the control machine.
@@ -15,9 +16,9 @@ const elsewhere = "the file is written on the control machine"
 
 func TestFetch(t *testing.T) {
 	file := func(t *testing.T, h *tasktest.Host) { tasktest.Write(t, h.Dir+"/x", "hello", 0o644) }
-	tasktest.Run(t, Define(), tasktest.Local,
+	remote.Run(t, Define(),
 		tasktest.Case{
-			Name: "by host", Params: "{src: DIR/x, dest: got}", Prepare: file, Changes: "transfer", Unforeseen: elsewhere,
+			Name: "by host", Wire: true, Params: "{src: DIR/x, dest: got}", Prepare: file, Changes: "transfer", Unforeseen: elsewhere,
 			After: func(t *testing.T, h *tasktest.Host, res map[string]any) {
 				at := h.Local + "/got/here" + h.Dir + "/x"
 				require.Equal(t, "hello", tasktest.Read(t, at))

@@ -12,6 +12,7 @@ import (
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/tasktest"
+	"github.com/dayops/dayops/tasks/tasktest/remote"
 )
 
 func put(name, text string, mode os.FileMode) func(*testing.T, *tasktest.Host) {
@@ -49,10 +50,10 @@ func pointsTo(name, want string) func(*testing.T, *tasktest.Host, map[string]any
 }
 
 func TestFile(t *testing.T) {
-	tasktest.Run(t, Define(), tasktest.Local,
+	remote.Run(t, Define(),
 		tasktest.Case{Name: "file: nothing asked", Params: "{path: DIR/x}", Prepare: put("x", "a", 0o600)},
 		tasktest.Case{Name: "file: mode", Params: "{path: DIR/x, mode: \"0640\"}", Prepare: put("x", "a", 0o600), Changes: "attrs", After: hasMode("x", 0o640)},
-		tasktest.Case{Name: "file: setuid", Params: "{path: DIR/x, mode: \"4755\"}", Prepare: put("x", "a", 0o600), Changes: "attrs", After: hasMode("x", 0o755|os.ModeSetuid)},
+		tasktest.Case{Name: "file: setuid", Wire: true, Params: "{path: DIR/x, mode: \"4755\"}", Prepare: put("x", "a", 0o600), Changes: "attrs", After: hasMode("x", 0o755|os.ModeSetuid)},
 		tasktest.Case{Name: "file: owner by number", Params: "{path: DIR/x, owner: 0, group: 0}", Prepare: put("x", "a", 0o600)},
 		tasktest.Case{Name: "file: through a symlink", Params: "{path: DIR/l, mode: \"0640\"}", Prepare: both(put("x", "a", 0o600), link("x", "l")), Changes: "attrs", After: hasMode("x", 0o640)},
 		tasktest.Case{Name: "file: a symlink itself", Params: "{path: DIR/l, mode: \"0640\", follow: false}", Prepare: both(put("x", "a", 0o600), link("x", "l")), Error: "is a symlink"},
@@ -60,14 +61,14 @@ func TestFile(t *testing.T) {
 		tasktest.Case{Name: "file: a folder", Params: "{path: DIR, state: file}", Error: "is a folder"},
 		tasktest.Case{Name: "no state, a folder", Params: "{path: DIR, mode: \"0711\"}", Changes: "attrs", After: hasMode("", 0o711)},
 
-		tasktest.Case{Name: "directory: new, with parents", Params: "{path: DIR/a/b/, state: directory, mode: \"2750\"}", Changes: "dir", After: hasMode("a/b", 0o750|os.ModeSetgid)},
+		tasktest.Case{Name: "directory: new, with parents", Wire: true, Params: "{path: DIR/a/b/, state: directory, mode: \"2750\"}", Changes: "dir", After: hasMode("a/b", 0o750|os.ModeSetgid)},
 		tasktest.Case{Name: "directory: there", Params: "{path: DIR, state: directory}"},
 		tasktest.Case{Name: "directory: mode", Params: "{path: DIR, state: directory, mode: \"0755\"}", Changes: "attrs"},
 		tasktest.Case{Name: "directory: symlink to one", Params: "{path: DIR/l, state: directory}", Prepare: link(".", "l")},
 		tasktest.Case{Name: "directory: a file", Params: "{path: DIR/x, state: directory}", Prepare: put("x", "a", 0o600), Error: "is a file, not a folder"},
 		tasktest.Case{Name: "recurse: one mode", Params: "{path: DIR/d, recurse: true, mode: \"0750\"}", Prepare: both(put("d/x", "a", 0o600), put("d/e/y", "a", 0o640), link("/etc/passwd", "d/l")), Changes: "attrs attrs attrs attrs", After: hasMode("d/e/y", 0o750)},
 		tasktest.Case{Name: "recurse: as it is", Params: "{path: DIR/d, recurse: true, mode: \"0755\"}", Prepare: both(put("d/x", "a", 0o755), link("/etc/passwd", "d/l"))},
-		tasktest.Case{Name: "recurse: by letters", Params: "{path: DIR/d, recurse: true, mode: \"u=rwX,go=rX\"}", Prepare: both(put("d/x", "a", 0o600), put("d/e/y", "a", 0o700)), Changes: "attrs attrs", After: hasMode("d/e/y", 0o755)},
+		tasktest.Case{Name: "recurse: by letters", Wire: true, Params: "{path: DIR/d, recurse: true, mode: \"u=rwX,go=rX\"}", Prepare: both(put("d/x", "a", 0o600), put("d/e/y", "a", 0o700)), Changes: "attrs attrs", After: hasMode("d/e/y", 0o755)},
 
 		tasktest.Case{
 			Name: "recurse: a large tree at once", Params: "{path: DIR/d, recurse: true, mode: \"0700\"}", Changes: "attrs",
@@ -79,7 +80,7 @@ func TestFile(t *testing.T) {
 			After: hasMode("d/7", 0o700), Unforeseen: "the overlay does not know the entries",
 		},
 
-		tasktest.Case{Name: "link: new", Params: "{path: DIR/l, src: x, state: link}", Prepare: put("x", "a", 0o600), Changes: "link", After: pointsTo("l", "x")},
+		tasktest.Case{Name: "link: new", Wire: true, Params: "{path: DIR/l, src: x, state: link}", Prepare: put("x", "a", 0o600), Changes: "link", After: pointsTo("l", "x")},
 		tasktest.Case{Name: "link: as it is", Params: "{path: DIR/l, src: x, state: link}", Prepare: both(put("x", "a", 0o600), link("x", "l"))},
 		tasktest.Case{Name: "link: another target", Params: "{path: DIR/l, src: DIR/x, state: link}", Prepare: both(put("x", "a", 0o600), link("y", "l")), Changes: "link"},
 		tasktest.Case{Name: "link: mode of the target", Params: "{path: DIR/l, src: x, state: link, mode: \"0640\"}", Prepare: put("x", "a", 0o600), Changes: "link attrs", After: hasMode("x", 0o640)},
@@ -96,7 +97,7 @@ func TestFile(t *testing.T) {
 
 		tasktest.Case{Name: "absent: nothing there", Params: "{path: DIR/x, state: absent}"},
 		tasktest.Case{Name: "absent: file", Params: "{path: DIR/x, state: absent}", Prepare: put("x", "a", 0o600), Changes: "remove", After: gone("x")},
-		tasktest.Case{Name: "absent: folder", Params: "{path: DIR/d, state: absent}", Prepare: put("d/x", "a", 0o600), Changes: "remove", After: gone("d")},
+		tasktest.Case{Name: "absent: folder", Wire: true, Params: "{path: DIR/d, state: absent}", Prepare: put("d/x", "a", 0o600), Changes: "remove", After: gone("d")},
 		tasktest.Case{Name: "absent: the link, not its target", Params: "{path: DIR/l, state: absent}", Prepare: both(put("x", "a", 0o600), link("x", "l")), Changes: "remove", After: hasMode("x", 0o600)},
 
 		tasktest.Case{Name: "touch: new", Params: "{path: DIR/x, state: touch, mode: \"0600\", modification_time: preserve, access_time: preserve}", Changes: "write", After: hasMode("x", 0o600)},

@@ -22,7 +22,8 @@ type Host struct {
 	Dir    string // sandbox, an absolute path on the host
 	Local  string // folder of the control machine
 	Conn   conn.Conn
-	Files  bool // Dir is a folder of this machine, so that it can be listed
+	As     string // account that reads and changes; "" is the login account
+	Files  bool   // Dir is a folder of this machine, so that it can be listed
 	Reader *reader.Reader
 }
 

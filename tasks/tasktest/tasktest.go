@@ -46,6 +46,8 @@ type Case struct {
 	After func(t *testing.T, h *Host, result map[string]any)
 	// Again says that a second plan of an Action is empty too.
 	Again bool
+	// Wire says that the case is also run over SSH, see package remote.
+	Wire bool
 	// Unforeseen says why a dry run cannot be compared with what came.
 	Unforeseen string
 }
@@ -60,7 +62,7 @@ func Run(t *testing.T, def *task.Definition, connect func(t *testing.T) *Host, c
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			h := connect(t)
-			h.Reader = reader.New(h.Conn, "")
+			h.Reader = reader.New(h.Conn, h.As)
 			if c.Prepare != nil {
 				c.Prepare(t, h)
 			}
@@ -104,12 +106,13 @@ func (r *run) params() any {
 	return p
 }
 
-// look does Check and Plan through rd, twice each, and holds them to their contract.
+// look does Check and Plan through rd and holds them to their contract; the
+// first time it does each twice.
 func (r *run) look(rd task.Reader, first bool) (task.AnyInput, task.Plan, bool) {
 	in := task.AnyInput{Host: r.h.Name, Target: r.h.Name, Params: r.params(), Facts: r.c.Facts, Now: time.Unix(1800000000, 0)}
 	before := r.h.listing(r.t)
 	state, err := r.def.Check(r.ctx, rd, in.Params)
-	if err == nil {
+	if err == nil && first {
 		again, err := r.def.Check(r.ctx, rd, in.Params)
 		require.NoError(r.t, err, "second Check")
 		require.Equal(r.t, steady(state), steady(again), "two Checks of an unchanged host")
@@ -185,7 +188,7 @@ func (r *run) foresee(plan task.Plan) *change.Overlay {
 func (r *run) apply(plan task.Plan) task.Outcome {
 	var out task.Outcome
 	clock := time.Unix(1800000000, 0)
-	host := change.Host{Name: r.h.Name, Conn: r.h.Conn, Reader: r.h.Reader, Run: "test", Now: func() time.Time { return clock }}
+	host := change.Host{Name: r.h.Name, Conn: r.h.Conn, As: r.h.As, Reader: r.h.Reader, Run: "test", Now: func() time.Time { return clock }}
 	for _, s := range plan.Changes() {
 		before, err := change.Observe(r.ctx, host, s.Change)
 		require.NoError(r.t, err, s.Change.Summary())
