@@ -136,7 +136,7 @@ func parsePolicy(out string) []string {
 			name, have = strings.TrimSuffix(line, ":"), ""
 		case found && key == "Installed":
 			have = value
-		case found && key == "Candidate" && value != "(none)" && have != "(none)" && value != have:
+		case found && key == "Candidate" && have != "" && value != "(none)" && have != "(none)" && value != have:
 			names = append(names, name)
 		}
 	}
