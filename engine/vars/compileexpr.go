@@ -11,27 +11,29 @@ import (
 )
 
 // compileExpr reads a scalar as a bare expression.
-func compileExpr(n *strictyaml.Node) (t *Template, err error) {
+func compileExpr(n *strictyaml.Node) (*Template, error) {
 	s, ok := n.Value.(string)
 	if !ok {
 		return &Template{place: placer{node: n}, expr: &constant{n.Any()}}, nil
 	}
-	t = &Template{place: placer{node: n, src: s}, maxOut: maxExprOutput}
-	place := &t.place // t is nil on the way out of an error
-	defer func() {
-		if err = place.recovered(recover(), err); err != nil {
-			t = nil
-		}
-	}()
+	t := &Template{place: placer{node: n, src: s}, maxOut: maxExprOutput}
+	if err := t.compileBare(s); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Template) compileBare(s string) (err error) {
+	defer func() { err = t.place.recovered(recover(), err) }()
 	if len(s) > maxExprSource {
-		return nil, t.place.mistake(&syntaxError{text: fmt.Sprintf("the expression is longer than %d KiB", maxExprSource>>10)})
+		return t.place.mistake(&syntaxError{text: fmt.Sprintf("the expression is longer than %d KiB", maxExprSource>>10)})
 	}
 	if i := braces(s); i >= 0 {
-		return nil, t.place.mistake(&syntaxError{at: i, end: i + 2, text: "a condition is an expression already", hint: "write it without {{ }}"})
+		return t.place.mistake(&syntaxError{at: i, end: i + 2, text: "a condition is an expression already", hint: "write it without {{ }}"})
 	}
 	toks, serr := lexExpr(s)
 	if serr != nil {
-		return nil, t.place.mistake(serr)
+		return t.place.mistake(serr)
 	}
 	p := &exprParser{s: tokens.NewStream(toks)}
 	t.expr, err = p.parse(func() nodes.Expression {
@@ -40,13 +42,13 @@ func compileExpr(n *strictyaml.Node) (t *Template, err error) {
 		return e
 	})
 	if err != nil {
-		return nil, t.place.mistake(asSyntax(err))
+		return t.place.mistake(asSyntax(err))
 	}
 	t.refs, serr = readNames([]nodes.Node{&outputNode{Value: t.expr}}, &t.place)
 	if serr != nil {
-		return nil, t.place.mistake(serr)
+		return t.place.mistake(serr)
 	}
-	return t, nil
+	return nil
 }
 
 // braces finds {{ or {% outside quotes.

@@ -54,7 +54,10 @@ func Compile(n *strictyaml.Node) (*Template, error) {
 		return &Template{place: placer{node: n}, expr: &constant{n.Any()}}, nil
 	}
 	t := &Template{place: placer{node: n, src: s}, maxOut: maxExprOutput}
-	return t, t.compile(s, maxExprSource)
+	if err := t.compile(s, maxExprSource); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // CompileFile reads a template file, as the template task takes it. Line ends
@@ -62,7 +65,10 @@ func Compile(n *strictyaml.Node) (*Template, error) {
 func CompileFile(file, text string) (*Template, error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	t := &Template{place: placer{file: file, src: text}, maxOut: maxFileOutput}
-	return t, t.compile(text, maxFileSource)
+	if err := t.compile(text, maxFileSource); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func (t *Template) compile(src string, limit int) (err error) {
