@@ -31,29 +31,29 @@ func (m *machine) name(t *tokens.Token) any {
 
 func (m *machine) equal(a, b any) bool {
 	a, b = m.plain(a), m.plain(b)
-	m.charge(size(a) + size(b))
+	m.measure(a, 0)
+	m.measure(b, 0)
 	return equal(a, b)
 }
 
-// size is the cost of comparing v.
-func size(v any) int {
+// measure charges what comparing or indexing v will cost, before it is done.
+func (m *machine) measure(v any, depth int) {
+	m.charge(1)
+	if depth > 2*maxDepth {
+		panic(m.limit("a value is nested too deeply to compare"))
+	}
 	switch v := v.(type) {
 	case string:
-		return len(v) / bytesPerStep
+		m.charge(len(v) / bytesPerStep)
 	case []any:
-		n := 1
 		for _, it := range v {
-			n += size(it)
+			m.measure(it, depth+1)
 		}
-		return n
 	case *dict:
-		n := 1
 		for _, it := range v.vals {
-			n += 1 + size(it)
+			m.measure(it, depth+1)
 		}
-		return n
 	}
-	return 1
 }
 
 // plain turns lazy objects into dictionaries.

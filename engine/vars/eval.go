@@ -24,15 +24,16 @@ const (
 // machine evaluates one rendering. It is used by one goroutine. Errors travel
 // as panics up to Template.run, which places them.
 type machine struct {
-	steps   int
-	ranged  int
-	depth   int
-	scope   *Scope
-	tables  *tables
-	locals  *frame
-	out     *strings.Builder
-	maxOut  int
-	solving []string // variables being resolved, for cycles
+	steps    int
+	ranged   int
+	depth    int
+	scope    *Scope
+	tables   *tables
+	locals   *frame
+	out      *strings.Builder
+	maxOut   int
+	patterns map[string]pattern
+	solving  []string // variables being resolved, for cycles
 }
 
 type frame struct {

@@ -193,7 +193,7 @@ func filterUnique(m *machine, in any, a *arguments) any {
 	seen, out := map[string]bool{}, []any{}
 	for _, it := range m.items(in) {
 		v := m.use(m.attrPath(it, attr))
-		m.charge(size(v))
+		m.measure(v, 0)
 		if k := hashKey(foldCase(m.plain(v), caseSensitive)); !seen[k] {
 			seen[k] = true
 			out = append(out, it)
@@ -212,7 +212,7 @@ func filterSort(m *machine, in any, a *arguments) any {
 		keys[i] = foldCase(m.use(m.attrPath(it, attr)), caseSensitive)
 	}
 	slices.SortStableFunc(order, func(x, y int) int {
-		m.charge(size(keys[x]))
+		m.measure(keys[x], 0)
 		c, ok := compare(keys[x], keys[y])
 		if !ok {
 			panic(fmt.Errorf("cannot order %s and %s", typeName(keys[x]), typeName(keys[y])))
@@ -266,7 +266,7 @@ func (m *machine) setOp(in any, a *arguments, op string) any {
 	keysOf := func(l []any) map[string]bool {
 		set := map[string]bool{}
 		for _, v := range l {
-			m.charge(size(v))
+			m.measure(v, 0)
 			set[hashKey(m.plain(m.use(v)))] = true
 		}
 		return set

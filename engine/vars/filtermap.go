@@ -63,7 +63,7 @@ func (m *machine) flat(args []any) (out []any) {
 }
 
 func (m *machine) merge(a, b *dict, recursive bool, lists string) *dict {
-	m.charge(len(a.keys) + len(b.keys))
+	m.charge(10 + 2*len(a.keys) + 2*len(b.keys))
 	m.enter()
 	defer func() { m.depth-- }()
 	out := newDict(len(a.keys) + len(b.keys))

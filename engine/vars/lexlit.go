@@ -34,7 +34,9 @@ func (l *lexer) str(quote byte) *syntaxError {
 
 var simpleEscapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a", '\\': `\`, '\'': "'", '"': `"`, '\n': ""}
 
-// unescape reads the escape at the start of s and tells its length.
+// unescape reads the escape at the start of s and tells its length. Unlike
+// Python it knows no octal escapes: '\1' is what people write for a group, and
+// Python makes a control character of it without a word.
 func unescape(s string) (string, int) {
 	if r, ok := simpleEscapes[s[1]]; ok {
 		return r, 2
@@ -44,14 +46,6 @@ func unescape(s string) (string, int) {
 		if v, err := strconv.ParseUint(s[2:2+width], 16, 32); err == nil && utf8.ValidRune(rune(v)) {
 			return string(rune(v)), 2 + width
 		}
-	}
-	if s[1] >= '0' && s[1] <= '7' {
-		n := 2
-		for n < len(s) && n < 4 && s[n] >= '0' && s[n] <= '7' {
-			n++
-		}
-		v, _ := strconv.ParseUint(s[1:n], 8, 32)
-		return string(rune(v)), n
 	}
 	return s[:2], 2
 }

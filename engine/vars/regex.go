@@ -3,15 +3,21 @@ package vars
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 )
 
+// pattern is a compiled regular expression with the size of its program.
+type pattern struct {
+	*regexp.Regexp
+	size int
+}
+
 // regex compiles a pattern written for Python. Go's engine runs in time linear
-// in the text, and has no lookaround and no backreference.
-func (m *machine) regex(pattern string, ignoreCase, multiline bool) *regexp.Regexp {
-	m.charge(100 + len(pattern))
-	if len(pattern) > 10_000 {
+// in the text times the program, and has no lookaround and no backreference.
+func (m *machine) regex(text string, ignoreCase, multiline bool) pattern {
+	if len(text) > 10_000 {
 		panic(m.limit("a pattern is longer than 10,000 bytes"))
 	}
 	flags := ""
@@ -21,40 +27,69 @@ func (m *machine) regex(pattern string, ignoreCase, multiline bool) *regexp.Rege
 	if multiline {
 		flags += "m"
 	}
-	p := strings.ReplaceAll(pattern, `\Z`, `\z`)
+	p := strings.ReplaceAll(text, `\Z`, `\z`)
 	if flags != "" {
 		p = "(?" + flags + ")" + p
 	}
-	re, err := regexp.Compile(p)
-	if err == nil {
+	if re, ok := m.patterns[p]; ok {
 		return re
 	}
-	for _, look := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
-		if strings.Contains(pattern, look) {
-			panic(fmt.Errorf("the pattern uses lookaround %q...), which is not supported", look))
-		}
+	m.charge(100 + len(p))
+	parsed, err := syntax.Parse(p, syntax.Perl)
+	if err != nil {
+		panic(patternError(text, err))
 	}
-	panic(fmt.Errorf("the pattern is wrong: %w", err))
+	prog, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		panic(patternError(text, err))
+	}
+	m.charge(len(prog.Inst))
+	re, err := regexp.Compile(p)
+	if err != nil {
+		panic(patternError(text, err))
+	}
+	if m.patterns == nil {
+		m.patterns = map[string]pattern{}
+	}
+	m.patterns[p] = pattern{re, len(prog.Inst)}
+	return m.patterns[p]
 }
 
-func (m *machine) chargeMatch(re *regexp.Regexp, s string) {
-	// The engine's work is the text times the pattern; 16 bytes of pattern are one step a chunk.
-	m.charge((1 + len(re.String())/16) * (1 + len(s)/8))
+func patternError(text string, err error) error {
+	for _, look := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
+		if strings.Contains(text, look) {
+			return fmt.Errorf("the pattern uses lookaround %q...), which is not supported", look)
+		}
+	}
+	return fmt.Errorf("the pattern is wrong: %w", err)
 }
+
+// chargeMatch charges a search before it is made: sixteen instructions on one
+// byte are a step.
+func (m *machine) chargeMatch(re pattern, s string) {
+	if _, whole := re.LiteralPrefix(); whole {
+		m.charge(1 + len(s)/bytesPerStep)
+		return
+	}
+	m.charge(1 + re.size*(1+len(s))/16)
+}
+
+// matchLimit is how many matches may be asked for, at three steps each.
+func (m *machine) matchLimit() int { return (maxSteps-m.steps)/3 + 1 }
 
 func filterRegexReplace(m *machine, in any, a *arguments) any {
 	s := m.str(in)
-	pattern, with := a.str("pattern", ""), a.str("replacement", "")
-	re := m.regex(pattern, a.bool("ignorecase", false), a.bool("multiline", false))
+	text, with := a.str("pattern", ""), a.str("replacement", "")
+	re := m.regex(text, a.bool("ignorecase", false), a.bool("multiline", false))
 	limit := a.int("count", 0)
 	m.chargeMatch(re, s)
 	var b strings.Builder
 	last := 0
-	for n, loc := range re.FindAllStringSubmatchIndex(s, -1) {
+	for n, loc := range re.FindAllStringSubmatchIndex(s, m.matchLimit()) {
 		if limit > 0 && int64(n) >= limit {
 			break
 		}
-		m.charge(1 + len(with)/bytesPerStep)
+		m.charge(3 + len(with)/bytesPerStep)
 		b.WriteString(s[last:loc[0]])
 		m.expand(&b, re, with, s, loc)
 		last = loc[1]
@@ -67,7 +102,7 @@ func filterRegexReplace(m *machine, in any, a *arguments) any {
 }
 
 // expand writes a replacement with Python's \1 and \g<name>.
-func (m *machine) expand(b *strings.Builder, re *regexp.Regexp, with, s string, loc []int) {
+func (m *machine) expand(b *strings.Builder, re pattern, with, s string, loc []int) {
 	group := func(i int) {
 		if i*2+1 >= len(loc) {
 			panic(fmt.Errorf("the pattern has no group %d", i))
@@ -102,7 +137,7 @@ func (m *machine) expand(b *strings.Builder, re *regexp.Regexp, with, s string, 
 	}
 }
 
-func groupNumber(re *regexp.Regexp, name string) int {
+func groupNumber(re pattern, name string) int {
 	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < 1000 {
 		return i
 	}
@@ -115,8 +150,8 @@ func groupNumber(re *regexp.Regexp, name string) int {
 // filterRegexSearch gives the match, or the groups that were asked for, or none.
 func filterRegexSearch(m *machine, in any, a *arguments) any {
 	s := m.str(in)
-	pattern := a.str("pattern", "")
-	re := m.regex(pattern, isTrue(a.kw["ignorecase"]), isTrue(a.kw["multiline"]))
+	text := a.str("pattern", "")
+	re := m.regex(text, isTrue(a.kw["ignorecase"]), isTrue(a.kw["multiline"]))
 	delete(a.kw, "ignorecase")
 	delete(a.kw, "multiline")
 	m.chargeMatch(re, s)
@@ -142,8 +177,8 @@ func filterRegexFindall(m *machine, in any, a *arguments) any {
 	re := m.regex(a.str("pattern", ""), a.bool("ignorecase", false), a.bool("multiline", false))
 	m.chargeMatch(re, s)
 	out := []any{}
-	for _, match := range re.FindAllStringSubmatch(s, -1) {
-		m.charge(len(match))
+	for _, match := range re.FindAllStringSubmatch(s, m.matchLimit()) {
+		m.charge(2 + len(match))
 		switch len(match) {
 		case 1:
 			out = append(out, match[0])

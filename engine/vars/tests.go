@@ -160,9 +160,13 @@ func testVersion(m *machine, in any, a *arguments) bool {
 		panic(fmt.Errorf("version_type %q is not supported, only loose", kind))
 	}
 	left, right := m.str(in), other
-	if left == "" || right == "" {
+	switch {
+	case left == "" || right == "":
 		panic(fmt.Errorf("a version is empty"))
+	case len(left) > maxVersion || len(right) > maxVersion:
+		panic(fmt.Errorf("this is too long for a version"))
 	}
+	m.charge(len(left) + len(right))
 	c := compareVersions(left, right)
 	switch op {
 	case "==", "=", "eq":
@@ -181,9 +185,12 @@ func testVersion(m *machine, in any, a *arguments) bool {
 	panic(fmt.Errorf("unknown operator %q", op))
 }
 
+const maxVersion = 200
+
+var versionParts = regexp.MustCompile(`\d+|[a-z]+|[^\da-z.]+`)
+
 func compareVersions(a, b string) int {
-	parts := regexp.MustCompile(`\d+|[a-z]+|[^\da-z.]+`)
-	x, y := parts.FindAllString(a, -1), parts.FindAllString(b, -1)
+	x, y := versionParts.FindAllString(a, -1), versionParts.FindAllString(b, -1)
 	for i := 0; i < len(x) && i < len(y); i++ {
 		n, err1 := strconv.ParseUint(x[i], 10, 64)
 		k, err2 := strconv.ParseUint(y[i], 10, 64)

@@ -290,17 +290,25 @@ func hashKey(v any) string {
 	case []any:
 		var b strings.Builder
 		for _, it := range v {
-			fmt.Fprintf(&b, "%q", hashKey(it))
+			prefixed(&b, hashKey(it))
 		}
 		return "l" + b.String()
 	case *dict:
 		var b strings.Builder
 		for _, k := range slices.Sorted(slices.Values(v.keys)) {
-			fmt.Fprintf(&b, "%q%q", k, hashKey(v.vals[k]))
+			prefixed(&b, k)
+			prefixed(&b, hashKey(v.vals[k]))
 		}
 		return "d" + b.String()
 	case nil:
 		return "0"
 	}
 	return fmt.Sprintf("o%T", v)
+}
+
+// prefixed writes s with its length, so that no two lists look alike.
+func prefixed(b *strings.Builder, s string) {
+	b.WriteString(strconv.Itoa(len(s)))
+	b.WriteByte(':')
+	b.WriteString(s)
 }

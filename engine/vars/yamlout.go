@@ -51,6 +51,7 @@ func (m *machine) writeYAML(b *bytes.Buffer, v any, sortKeys bool, indent, depth
 		}
 		b.WriteByte('\n')
 		for _, k := range keys {
+			m.charge(10 + len(k)/bytesPerStep)
 			b.WriteString(margin + yamlText(k) + ":")
 			m.writeYAML(b, v.vals[k], sortKeys, indent, depth+1)
 		}
@@ -77,15 +78,17 @@ func (m *machine) yamlScalar(v any) string {
 	case float64:
 		return formatFloat(v)
 	case string:
-		m.charge(len(v) / bytesPerStep)
+		m.charge(10 + len(v)/bytesPerStep)
 		return yamlText(v)
 	}
 	panic(fmt.Errorf("%s has no YAML form", typeName(v)))
 }
 
+var plainYAML = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./@+ -]*$`)
+
 // yamlText is plain when it would be read back as the same string.
 func yamlText(s string) string {
-	if regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./@+ -]*$`).MatchString(s) && strings.TrimSpace(s) == s {
+	if len(s) < 200 && plainYAML.MatchString(s) && strings.TrimSpace(s) == s {
 		if n, err := strictyaml.Parse("", []byte(s+"\n")); err == nil && n.Kind == strictyaml.Scalar && n.Value == s {
 			return s
 		}

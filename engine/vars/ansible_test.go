@@ -1,0 +1,102 @@
+package vars
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What Ansible adds to Jinja2; the wanted values are those of ansible-core's
+// own filter and test plugins, from their documentation and unit tests.
+func TestAsAnsible(t *testing.T) {
+	var e Engine
+	s := e.Scope(Context{}, UserVars(LevelPlay, goldenVars(t)), HostData(LevelSetFact, map[string]any{
+		"ok": map[string]any{"rc": 0, "failed": false, "changed": true}, "bad": map[string]any{"failed": true}, "skip": map[string]any{"skipped": true, "changed": false}}))
+	for tpl, want := range map[string]any{
+		"'yes' | bool":                  true,
+		"'On' | bool":                   true,
+		"'no' | bool":                   false,
+		"'maybe' | bool":                false,
+		"1 | bool":                      true,
+		"true | ternary('a', 'b')":      "a",
+		"none | ternary('a', 'b', 'c')": "c",
+		"empty | default('x', true)":    "x",
+		"zz | default(omit) | default('y', true) is defined":                    true,
+		"'a-b.c' | regex_replace('[-.]', '_')":                                  "a_b_c",
+		"'foo=bar' | regex_replace('^(\\w+)=(\\w+)$', '\\2=\\1')":               "bar=foo",
+		"'foo=bar' | regex_replace('(?P<k>\\w+)=(?P<v>\\w+)', '\\g<v>:\\g<k>')": "bar:foo",
+		"'ABC' | regex_replace('b', 'x', ignorecase=true)":                      "AxC",
+		"'server1/db42' | regex_search('db\\d+')":                               "db42",
+		"'server1/db42' | regex_search('(\\w+)/(\\w+)', '\\2', '\\1')":          []any{"db42", "server1"},
+		"'x' | regex_search('y')":                                               nil,
+		"'a1b22' | regex_findall('\\d+')":                                       []any{"1", "22"},
+		"'a1b22' | regex_findall('([a-z])(\\d+)')":                              []any{[]any{"a", "1"}, []any{"b", "22"}},
+		"'a,b' | split(',')":                                                    []any{"a", "b"},
+		"' a  b ' | split":                                                      []any{"a", "b"},
+		"[3, [1, [2]]] | flatten":                                               []any{int64(3), int64(1), int64(2)},
+		"[3, [1, [2]]] | flatten(levels=1)":                                     []any{int64(3), int64(1), []any{int64(2)}},
+		"[1, 2, 2] | union([3, 1])":                                             []any{int64(1), int64(2), int64(3)},
+		"[1, 2, 3] | difference([2])":                                           []any{int64(1), int64(3)},
+		"[1, 2, 3] | intersect([3, 2])":                                         []any{int64(2), int64(3)},
+		"[1, 2] | symmetric_difference([2, 3])":                                 []any{int64(1), int64(3)},
+		"{'a': 1} | combine({'b': 2}, {'a': 3})":                                map[string]any{"a": int64(3), "b": int64(2)},
+		"{'a': {'x': 1}} | combine({'a': {'y': 2}})":                            map[string]any{"a": map[string]any{"y": int64(2)}},
+		"{'a': {'x': 1}} | combine({'a': {'y': 2}}, recursive=true)":            map[string]any{"a": map[string]any{"x": int64(1), "y": int64(2)}},
+		"{'a': [1]} | combine({'a': [2]}, list_merge='append')":                 map[string]any{"a": []any{int64(1), int64(2)}},
+		"{'a': 1} | dict2items":                                                 []any{map[string]any{"key": "a", "value": int64(1)}},
+		"{'a': 1} | dict2items(key_name='k', value_name='v') | first":           map[string]any{"k": "a", "v": int64(1)},
+		"[{'key': 'a', 'value': 1}] | items2dict":                               map[string]any{"a": int64(1)},
+		"{'b': [1, true, none, 'x\"y']} | to_json":                              `{"b": [1, true, null, "x\"y"]}`,
+		"'é' | to_json":                                                         `"\u00e9"`,
+		"{'b': 1, 'a': [2]} | to_nice_json":                                     "{\n    \"a\": [\n        2\n    ],\n    \"b\": 1\n}",
+		"{'b': 'yes', 'a': [1, {'c': 'x: y'}], 'e': [], 'n': none} | to_yaml":   "a:\n  - 1\n  -\n    c: 'x: y'\nb: 'yes'\ne: []\nn: null\n",
+		"{'b': 'no', 'a': '0644', 'm': 'l1\\nl2'} | to_yaml | from_yaml":        map[string]any{"a": "0644", "b": "no", "m": "l1\nl2"},
+		"[1.0, 'x', {'k': [true]}] | to_yaml | from_yaml":                       []any{1.0, "x", map[string]any{"k": []any{true}}},
+		"'{\"a\": [1, 2.5, {\"b\": null}]}' | from_json":                        map[string]any{"a": []any{int64(1), 2.5, map[string]any{"b": nil}}},
+		"'a: yes' | from_yaml":                                                  map[string]any{"a": true},
+		"'héllo' | b64encode":                                                   "aMOpbGxv",
+		"'aMOpbGxv' | b64decode":                                                "héllo",
+		"'x' | hash('sha256')":                                                  "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
+		"'x' | hash":                                                            "11f6ad8ec52a2984abaafd7c3b516503785c2072",
+		"path | basename":                                                       "master-config.yaml",
+		"path | dirname":                                                        "/etc/origin/master",
+		"'/a' | dirname":                                                        "/",
+		"'x.tar.gz' | splitext":                                                 []any{"x.tar", ".gz"},
+		"\"it's\" | quote":                                                      `'it'"'"'s'`,
+		"'' | quote":                                                            "''",
+		"'/plain-1.x' | quote":                                                  "/plain-1.x",
+		"'a' | comment":                                                         "#\n# a\n#",
+		"users | map(attribute='name') | zip(l) | list | first":                 []any{"ann", int64(3)},
+		"users | selectattr('uid', 'in', [1000]) | map(attribute='name')":       []any{"cy"},
+		"users | selectattr('nope', 'defined') | list":                          []any{},
+		"users | selectattr('name', 'match', 'a') | list | length":              int64(1),
+		"[{'g': 'a', 'm': [1, 2]}] | subelements('m') | map('last') | list":     []any{int64(1), int64(2)},
+		"'abc' is match('b')":                                                   false,
+		"'abc' is search('b')":                                                  true,
+		"'abc' is regex('^a')":                                                  true,
+		"'ABC' is match('a', ignorecase=true)":                                  true,
+		"[1, 2] is contains(2)":                                                 true,
+		"2 is in [1, 2]":                                                        true,
+		"'3.10.0' is version('3.9', '>')":                                       true,
+		"'1.2.3' is version('1.2.3')":                                           true,
+		"'3.4.23' is version('3.5', '<')":                                       true,
+		"'4.0.0-862.el7' is version('4.0.0-957.el7', 'lt')":                     true,
+		"3.4 is version('3.10', operator='<')":                                  true,
+		"ok is succeeded and ok is success and ok is changed":                   true,
+		"bad is failed and bad is not succeeded":                                true,
+		"skip is skipped and skip is not changed":                               true,
+		"[1, 2] is subset([1, 2, 3])":                                           true,
+		"[true, 1] is all":                                                      true,
+		"[0, false] is any":                                                     false,
+		"'x' is ansible.builtin.search('x')":                                    true,
+		"['a'] | ansible.builtin.flatten":                                       []any{"a"},
+		"a in [1] | default([]) and 'k' in d":                                   true,
+		"7 // 2":                                                                int64(3),
+		"1.0":                                                                   1.0,
+		"l | map('string') | map('regex_replace', '$', '.x') | join(',')":       "3.x,1.x,2.x",
+		"'%s' | format(path | basename)":                                        "master-config.yaml",
+		"(path | dirname, a)":                                                   []any{"/etc/origin/master", int64(1)},
+	} {
+		require.Equal(t, want, render(t, s, "{{ "+tpl+" }}"), tpl)
+	}
+}
