@@ -22,7 +22,7 @@ func (m *machine) name(t *tokens.Token) any {
 	case errors.As(err, &undef):
 		return &undefined{name: t.Val, at: t, hint: causeHint(undef)}
 	case errors.Is(err, errNotFound):
-		return &undefined{name: t.Val, at: t, hint: source.DidYouMean(t.Val, m.scope.Names())}
+		return &undefined{name: t.Val, at: t, near: func() string { return source.DidYouMean(t.Val, m.scope.Names()) }}
 	case err != nil:
 		panic(err)
 	}
@@ -158,16 +158,17 @@ func (m *machine) member(base, key any, at *tokens.Token, label string) any {
 	if v, ok := m.part(base, key); ok {
 		return v
 	}
-	u := &undefined{name: label, at: at}
-	switch b := m.describe(base).(type) {
-	case []string:
-		if s, ok := key.(string); ok {
-			u.hint = source.DidYouMean(s, b)
+	return &undefined{name: label, at: at, near: func() string {
+		switch b := m.describe(base).(type) {
+		case []string:
+			if s, ok := key.(string); ok {
+				return source.DidYouMean(s, b)
+			}
+		case string:
+			return b
 		}
-	case string:
-		u.hint = b
-	}
-	return u
+		return ""
+	}}
 }
 
 // describe gives the names that base has, or a text when it can have none.

@@ -49,7 +49,7 @@ func TestAsAnsible(t *testing.T) {
 		"{'b': [1, true, none, 'x\"y']} | to_json":                              `{"b": [1, true, null, "x\"y"]}`,
 		"'é' | to_json":                                                         `"\u00e9"`,
 		"{'b': 1, 'a': [2]} | to_nice_json":                                     "{\n    \"a\": [\n        2\n    ],\n    \"b\": 1\n}",
-		"{'b': 'yes', 'a': [1, {'c': 'x: y'}], 'e': [], 'n': none} | to_yaml":   "a:\n  - 1\n  -\n    c: 'x: y'\nb: 'yes'\ne: []\nn: null\n",
+		"{'b': 'yes', 'a': [1, {'c': 'x: y'}], 'e': [], 'n': none} | to_yaml":   "a:\n  - 1\n  - c: 'x: y'\nb: 'yes'\ne: []\nn: null\n",
 		"{'b': 'no', 'a': '0644', 'm': 'l1\\nl2'} | to_yaml | from_yaml":        map[string]any{"a": "0644", "b": "no", "m": "l1\nl2"},
 		"[1.0, 'x', {'k': [true]}] | to_yaml | from_yaml":                       []any{1.0, "x", map[string]any{"k": []any{true}}},
 		"'{\"a\": [1, 2.5, {\"b\": null}]}' | from_json":                        map[string]any{"a": []any{int64(1), 2.5, map[string]any{"b": nil}}},

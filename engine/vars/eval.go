@@ -33,7 +33,8 @@ type machine struct {
 	out      *strings.Builder
 	maxOut   int
 	patterns map[string]pattern
-	solving  []string // variables being resolved, for cycles
+	hosts    map[string]*Scope // those that hostvars has given
+	solving  []string          // variables being resolved, for cycles
 }
 
 type frame struct {

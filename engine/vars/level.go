@@ -2,6 +2,8 @@ package vars
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -80,4 +82,14 @@ func PrecedenceDoc() string {
 		fmt.Fprintf(&b, "%2d. %s\n", i+1, d)
 	}
 	return b.String()
+}
+
+// LanguageDoc lists the filters, tests, functions and methods of templates, as
+// `dayops doc variables` shows them.
+func LanguageDoc() string {
+	return "filters: " + strings.Join(filterNames(), ", ") +
+		"\ntests: " + strings.Join(testNames(), ", ") +
+		"\nfunctions: " + strings.Join(slices.Sorted(maps.Keys(builtin.functions)), ", ") +
+		"\nmethods: " + strings.Join(slices.Sorted(slices.Values(methodNames())), ", ") +
+		"\nvariables that are always there: " + strings.Join(magicNames(), ", ") + "\n"
 }

@@ -7,6 +7,25 @@ import (
 
 // magic gives what dayops itself defines.
 func (s *Scope) magic(name string) (any, bool) {
+	if !isMagic(name) {
+		return nil, false
+	}
+	s.mu.Lock()
+	v, ok := s.values[name]
+	s.mu.Unlock()
+	if ok {
+		return v, true
+	}
+	v, ok = s.makeMagic(name)
+	if ok {
+		s.mu.Lock()
+		s.values[name] = v
+		s.mu.Unlock()
+	}
+	return v, ok
+}
+
+func (s *Scope) makeMagic(name string) (any, bool) {
 	switch name {
 	case "omit":
 		return omitted{}, true
@@ -39,11 +58,16 @@ func (s *Scope) magic(name string) (any, bool) {
 // hostVars is the variable of that name: host to scope.
 type hostVars struct{ s *Scope }
 
-func (h *hostVars) attr(_ *machine, host string) (any, bool) {
-	if h.s.context.HostVars == nil {
-		return nil, false
+func (h *hostVars) attr(m *machine, host string) (any, bool) {
+	s, ok := m.hosts[host]
+	if !ok && h.s.context.HostVars != nil {
+		m.charge(100)
+		s = h.s.context.HostVars(host)
+		if m.hosts == nil {
+			m.hosts = map[string]*Scope{}
+		}
+		m.hosts[host] = s
 	}
-	s := h.s.context.HostVars(host)
 	if s == nil {
 		return nil, false
 	}

@@ -175,6 +175,9 @@ func (e *UndefinedError) Unwrap() error {
 }
 
 func (u *undefined) err() error {
+	if u.hint == "" && u.near != nil {
+		u.hint = u.near()
+	}
 	return &UndefinedError{Name: u.name, at: u.at, hint: u.hint}
 }
 

@@ -20,7 +20,8 @@ type compiled struct {
 	err error
 }
 
-// Template is Compile, remembering the result for the node.
+// Template is Compile, remembering the result for the node as long as the
+// Engine lives: give it nodes of the user's files, not ones made on the way.
 func (e *Engine) Template(n *strictyaml.Node) (*Template, error) {
 	if c, ok := e.compiled.Load(n); ok {
 		return c.(compiled).t, c.(compiled).err
@@ -38,7 +39,7 @@ type Context struct {
 	// Groups is the value of groups; hostvars lists the hosts of all.
 	Groups map[string][]string
 	// HostVars gives the scope of any inventory host, nil for other names. It is
-	// called only when a template reads hostvars.
+	// called when a template reads hostvars, and should be cheap: keep the scopes.
 	HostVars func(host string) *Scope
 }
 

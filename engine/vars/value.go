@@ -3,6 +3,8 @@ package vars
 import (
 	"fmt"
 	"maps"
+	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +42,8 @@ type undefined struct {
 	name  string // the whole path as written
 	at    *tokens.Token
 	hint  string
-	quiet bool // counts as empty text when it is used
+	near  func() string // makes the hint when it is needed
+	quiet bool          // counts as empty text when it is used
 }
 
 // object is a value whose parts are made when they are asked for.
@@ -72,32 +75,47 @@ func fromPlain(v any) any {
 	case *strictyaml.Node:
 		return fromNode(v)
 	}
-	return fromPlain(strictyaml.FromAny(normal(v), noPos).Any())
+	return fromReflect(reflect.ValueOf(v))
 }
 
-// normal brings Go's other numbers to the two kinds that we know.
-func normal(v any) any {
-	switch v := v.(type) {
-	case int8:
-		return int64(v)
-	case int16:
-		return int64(v)
-	case int32:
-		return int64(v)
-	case uint:
-		return int64(v)
-	case uint8:
-		return int64(v)
-	case uint16:
-		return int64(v)
-	case uint32:
-		return int64(v)
-	case uint64:
-		return int64(v)
-	case float32:
-		return float64(v)
+// fromReflect takes Go's other numbers, maps with string keys, lists and
+// pointers; anything else becomes its text.
+func fromReflect(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return int64(min(v.Uint(), math.MaxInt64))
+	case reflect.Float32, reflect.Float64:
+		return v.Float()
+	case reflect.Bool:
+		return v.Bool()
+	case reflect.String:
+		return v.String()
+	case reflect.Map:
+		plain := make(map[string]any, v.Len())
+		for _, k := range v.MapKeys() {
+			plain[fmt.Sprint(k.Interface())] = v.MapIndex(k).Interface()
+		}
+		return fromPlain(plain)
+	case reflect.Slice, reflect.Array:
+		if b, ok := v.Interface().([]byte); ok {
+			return string(b)
+		}
+		l := make([]any, v.Len())
+		for i := range l {
+			l[i] = fromPlain(v.Index(i).Interface())
+		}
+		return l
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		if _, ok := v.Interface().(fmt.Stringer); !ok {
+			return fromPlain(v.Elem().Interface())
+		}
 	}
-	return v
+	return fmt.Sprint(v.Interface())
 }
 
 // fromNode reads a tree as data: templates in it stay text.

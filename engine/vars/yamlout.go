@@ -38,6 +38,13 @@ func (m *machine) writeYAML(b *bytes.Buffer, v any, sortKeys bool, indent, depth
 		b.WriteByte('\n')
 		for _, it := range v {
 			b.WriteString(margin + "-")
+			if d, ok := m.plain(m.use(it)).(*dict); ok && len(d.keys) > 0 {
+				// The first key stands beside the dash.
+				var inner bytes.Buffer
+				m.writeYAML(&inner, d, sortKeys, indent, depth+1)
+				b.WriteString(strings.Repeat(" ", indent-1) + strings.TrimLeft(inner.String(), "\n "))
+				continue
+			}
 			m.writeYAML(b, it, sortKeys, indent, depth+1)
 		}
 	case *dict:
