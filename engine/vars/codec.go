@@ -120,7 +120,7 @@ func (m *machine) writeJSON(b *bytes.Buffer, v any, sortKeys bool, depth int) {
 	case float64:
 		b.WriteString(strings.NewReplacer("inf", "Infinity", "nan", "NaN").Replace(formatFloat(v)))
 	case string:
-		m.charge(len(v) / bytesPerStep)
+		m.charge(len(v) / 16)
 		writeJSONString(b, v)
 	case []any:
 		b.WriteByte('[')

@@ -11,10 +11,10 @@ import (
 // Bounds of one rendering, with every variable that it reads. They hold by
 // construction: each node evaluated, each item visited and each bytesPerStep
 // bytes made or searched is one step, so no template runs longer than maxSteps
-// of bounded work (measured: under 2 s). Regular expressions are Go's, linear
+// of bounded work (measured: under 2 s of one processor). Regular expressions are Go's, linear
 // in their input.
 const (
-	maxSteps     = 2_000_000
+	maxSteps     = 1_000_000
 	bytesPerStep = 64
 	maxRange     = 10_000  // items of all range() together
 	maxString    = 8 << 20 // bytes of one string
@@ -60,7 +60,7 @@ func (m *machine) limit(text string) error { return &LimitError{text} }
 
 func (m *machine) charge(n int) {
 	if m.steps += n; m.steps > maxSteps || m.steps < 0 {
-		panic(m.limit("the template does too much work (over 2,000,000 steps)"))
+		panic(m.limit("the template does too much work (over 1,000,000 steps)"))
 	}
 }
 

@@ -55,7 +55,7 @@ func (m *machine) repr(b *strings.Builder, v any, depth int) {
 	case float64:
 		b.WriteString(formatFloat(v))
 	case string:
-		m.charge(len(v) / bytesPerStep)
+		m.charge(len(v) / 16)
 		b.WriteString(pyQuote(v))
 	case []any:
 		b.WriteByte('[')

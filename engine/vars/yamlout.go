@@ -85,7 +85,7 @@ func (m *machine) yamlScalar(v any) string {
 	case float64:
 		return formatFloat(v)
 	case string:
-		m.charge(10 + len(v)/bytesPerStep)
+		m.charge(10 + len(v)/16)
 		return yamlText(v)
 	}
 	panic(fmt.Errorf("%s has no YAML form", typeName(v)))
