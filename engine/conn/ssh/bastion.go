@@ -49,9 +49,10 @@ func (b *bastion) usable(limits limits) bool {
 }
 
 // bastionFor returns the last jump host before r, connected; nil when there is none.
-func (d *Dialer) bastionFor(ctx context.Context, t conn.Target, r *route, depth int) (*bastion, error) {
-	if depth > maxHops {
-		return nil, &conn.UnreachableError{Host: t.Name, Addr: r.addr(), Stage: "config", Err: fmt.Errorf("more than %d jump hosts; do they lead in a circle?", maxHops)}
+func (d *Dialer) bastionFor(ctx context.Context, t conn.Target, r *route) (*bastion, error) {
+	// Before anything is connected: bastions of a circle would wait for each other.
+	if err := d.checkJumps(t, r, 0); err != nil {
+		return nil, &conn.UnreachableError{Host: t.Name, Addr: r.addr(), Stage: "config", Err: err}
 	}
 	var last *bastion
 	for i, spec := range r.jumps {
@@ -62,7 +63,7 @@ func (d *Dialer) bastionFor(ctx context.Context, t conn.Target, r *route, depth 
 		if i > 0 { // reached through the one before, whatever its own settings say
 			hopRoute.jumps, hopRoute.proxyCommand = nil, ""
 		}
-		last = d.shared(hop, hopRoute, last, depth)
+		last = d.shared(hop, hopRoute, last)
 		select {
 		case <-last.ready:
 		case <-ctx.Done():
@@ -73,6 +74,21 @@ func (d *Dialer) bastionFor(ctx context.Context, t conn.Target, r *route, depth 
 		}
 	}
 	return last, nil
+}
+
+// checkJumps follows the jump hosts of r, and the ones before the first of them.
+func (d *Dialer) checkJumps(t conn.Target, r *route, depth int) error {
+	if len(r.jumps) == 0 {
+		return nil
+	}
+	if depth += len(r.jumps); depth > maxHops {
+		return fmt.Errorf("more than %d jump hosts; do they lead in a circle?", maxHops)
+	}
+	hop, first, err := d.hop(t, r.jumps[0])
+	if err != nil {
+		return fmt.Errorf("jump host %q: %w", r.jumps[0], err)
+	}
+	return d.checkJumps(hop, first, depth)
 }
 
 // hop reads one jump host: [user@]host[:port] or ssh://...
@@ -101,7 +117,7 @@ func (d *Dialer) hop(t conn.Target, spec string) (conn.Target, *route, error) {
 }
 
 // shared returns the bastion of a hop, and begins to connect it when it is new.
-func (d *Dialer) shared(hop conn.Target, r *route, over *bastion, depth int) *bastion {
+func (d *Dialer) shared(hop conn.Target, r *route, over *bastion) *bastion {
 	key := r.user + "@" + net.JoinHostPort(r.host, strconv.Itoa(r.port))
 	if over != nil {
 		key = over.key + "," + key
@@ -126,7 +142,7 @@ func (d *Dialer) shared(hop conn.Target, r *route, over *bastion, depth int) *ba
 		if over != nil {
 			b.link, b.err = d.connectVia(ctx, hop, r, over)
 		} else {
-			b.link, b.err = d.connect(ctx, hop, r, depth+1)
+			b.link, b.err = d.connect(ctx, hop, r)
 		}
 		b.failed = time.Now()
 	}()

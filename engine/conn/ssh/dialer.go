@@ -91,7 +91,7 @@ func (d *Dialer) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
 	if err != nil {
 		return nil, &conn.UnreachableError{Host: t.Name, Addr: t.Address, Stage: "config", Err: err}
 	}
-	l, err := d.connect(ctx, t, r, 0)
+	l, err := d.connect(ctx, t, r)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +99,8 @@ func (d *Dialer) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
 }
 
 // connect makes the link to r, over its jump hosts.
-func (d *Dialer) connect(ctx context.Context, t conn.Target, r *route, depth int) (*link, error) {
-	via, err := d.bastionFor(ctx, t, r, depth)
+func (d *Dialer) connect(ctx context.Context, t conn.Target, r *route) (*link, error) {
+	via, err := d.bastionFor(ctx, t, r)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +116,14 @@ func (d *Dialer) connectVia(ctx context.Context, t conn.Target, r *route, via *b
 	}
 	defer free()
 	deadline := time.Now().Add(r.dialLimit)
+	var last error
 	for try := 0; ; try++ {
 		l, err := d.attempt(ctx, t, r, via, deadline)
 		var dropped *droppedError
+		if late := (*conn.UnreachableError)(nil); last != nil && errors.As(err, &late) && late.Limit == r.dialLimit {
+			return nil, last // it says more than that time was up
+		}
+		last = err
 		if err == nil || !errors.As(err, &dropped) || !dropped.again || try == 3 {
 			return l, err
 		}

@@ -123,18 +123,18 @@ func (k *keyring) agent(socket string) *agentKeys {
 		k.agents[socket] = a
 	}
 	k.mu.Unlock()
-	a.once.Do(func() { a.open(socket) })
+	a.once.Do(func() { a.openWithin(socket, agentLimit) })
 	return a
 }
 
-func (a *agentKeys) open(socket string) {
-	c, err := net.DialTimeout("unix", socket, agentLimit)
+func (a *agentKeys) openWithin(socket string, limit time.Duration) {
+	c, err := net.DialTimeout("unix", socket, limit)
 	if err != nil {
 		a.err = cause(err)
 		return
 	}
 	a.conn = c
-	a.signers, a.err = agent.NewClient(&timedConn{c}).Signers()
+	a.signers, a.err = agent.NewClient(&timedConn{c, limit}).Signers()
 }
 
 // find returns the agent's signer for key, a certificate for it included.
@@ -164,9 +164,12 @@ func (k *keyring) close() {
 
 // timedConn gives every exchange its limit: an agent that hangs must not hang
 // all hosts. The client writes a request, then reads the answer.
-type timedConn struct{ net.Conn }
+type timedConn struct {
+	net.Conn
+	limit time.Duration
+}
 
 func (c *timedConn) Write(p []byte) (int, error) {
-	c.SetDeadline(time.Now().Add(agentLimit))
+	c.SetDeadline(time.Now().Add(c.limit))
 	return c.Conn.Write(p)
 }

@@ -69,6 +69,9 @@ func (d *Dialer) lookup(name string, given []option, file string) ([]option, err
 		} else {
 			a.opts, a.err = readConfigs(name, files)
 		}
+		for _, o := range a.opts {
+			d.noticeUnchecked(name, o.name, o.value)
+		}
 	})
 	return a.opts, a.err
 }
@@ -112,7 +115,6 @@ func (d *Dialer) askSSH(name string, given []option, file string) ([]option, err
 			value = strings.ReplaceAll(value, filepath.Join(accountHome, ".ssh")+"/", filepath.Join(d.opts.Home, ".ssh")+"/")
 		}
 		opts = append(opts, option{key, value})
-		d.noticeUnchecked(name, key, value)
 	}
 	return opts, nil
 }
@@ -132,10 +134,34 @@ func readConfigs(name string, files []string) ([]option, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w (install the ssh program: it reads what this cannot)", file, err)
 		}
+		for _, h := range config.Hosts {
+			if !h.Matches(name) {
+				continue
+			}
+			for _, n := range h.Nodes {
+				more, err := nodeOptions(name, n)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", file, err)
+				}
+				opts = append(opts, more...)
+			}
+		}
+	}
+	return opts, nil
+}
+
+// nodeOptions are the options of one line of a configuration.
+func nodeOptions(name string, n ssh_config.Node) (opts []option, err error) {
+	switch n := n.(type) {
+	case *ssh_config.KV:
+		if key := strings.ToLower(n.Key); slices.Contains(honoured(), key) {
+			opts = append(opts, option{key, n.Value})
+		}
+	case *ssh_config.Include:
 		for _, key := range honoured() {
-			values, err := config.GetAll(name, key)
+			values, err := n.GetAll(name, key)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
+				return nil, err
 			}
 			for _, v := range values {
 				opts = append(opts, option{key, v})

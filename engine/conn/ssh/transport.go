@@ -141,8 +141,9 @@ func (d *Dialer) handshakeError(t conn.Target, r *route, w *watched, err error) 
 	case !spoke && w.proxy() != nil:
 		e.Stage, e.Err = "proxy", w.proxy().failure(err)
 	case !spoke:
-		refused := strings.Contains(said, "Not allowed at this time")
-		e.Err = &droppedError{said: said, again: !refused, err: err}
+		// Other words (a penalty for earlier failures, another protocol) do not change by asking again.
+		again := said == "" || strings.Contains(said, "MaxStartups")
+		e.Err = &droppedError{said: said, again: again, err: err}
 	}
 	return e
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dayops/dayops/engine/conn"
@@ -40,7 +41,7 @@ func (d *Dialer) Scan(ctx context.Context, t conn.Target, types ...string) ([]Ho
 	if err != nil {
 		return nil, &conn.UnreachableError{Host: t.Name, Addr: t.Address, Stage: "config", Err: err}
 	}
-	via, err := d.bastionFor(ctx, t, r, 0)
+	via, err := d.bastionFor(ctx, t, r)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +60,10 @@ func (d *Dialer) Scan(ctx context.Context, t conn.Target, types ...string) ([]Ho
 			algos = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
 		}
 		key, err := d.scanOne(ctx, t, r, via, db, algos)
+		if e := (*conn.HostKeyError)(nil); errors.As(key.Err, &e) && !e.Revoked &&
+			!slices.ContainsFunc(e.Want, func(k conn.KnownKey) bool { return k.Type == key.Type }) {
+			key.Err = nil // keys on file are of other types; that is no contradiction
+		}
 		if lacks := (*ssh.AlgorithmNegotiationError)(nil); errors.As(err, &lacks) {
 			continue
 		}
