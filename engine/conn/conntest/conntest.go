@@ -44,7 +44,7 @@ func Run(t *testing.T, dial func(t *testing.T) conn.Conn, caps Caps) {
 	t.Run("put", func(t *testing.T) { put(t, open(t)) })
 	t.Run("put refused", func(t *testing.T) { putRefused(t, open(t)) })
 	if caps.As != "" {
-		t.Run("as", func(t *testing.T) { as(t, open(t), caps) })
+		t.Run("as", func(t *testing.T) { As(t, open(t), caps.As) })
 	}
 	if !caps.Local {
 		t.Run("closed", func(t *testing.T) { closed(t, dial(t)) })

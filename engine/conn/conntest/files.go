@@ -217,18 +217,19 @@ func full(t *testing.T, c conn.Conn) {
 	requireNoLeftovers(t, dir)
 }
 
-// as checks commands and files of another account.
-func as(t *testing.T, c conn.Conn, caps Caps) {
-	other, err := user.Lookup(caps.As)
+// As checks commands and files of another account than the one that logs in.
+func As(t *testing.T, c conn.Conn, account string) {
+	t.Helper()
+	other, err := user.Lookup(account)
 	require.NoError(t, err)
-	r := run(t, c, conn.Cmd{Argv: sh("id -un; pwd; cat; echo err >&2"), As: caps.As, Stdin: strings.NewReader("in\n")})
-	want := caps.As + "\n" + other.HomeDir + "\nin\n"
+	r := run(t, c, conn.Cmd{Argv: sh("id -un; pwd; cat; echo err >&2"), As: account, Stdin: strings.NewReader("in\n")})
+	want := account + "\n" + other.HomeDir + "\nin\n"
 	if _, err := os.Stat(other.HomeDir); err != nil {
-		want = caps.As + "\n/\nin\n"
+		want = account + "\n/\nin\n"
 	}
 	require.Equal(t, want, r.Stdout.String())
 	require.Equal(t, "err\n", r.Stderr.String())
-	require.Equal(t, 143, run(t, c, conn.Cmd{Argv: sh("kill $$"), As: caps.As}).Code)
+	require.Equal(t, 143, run(t, c, conn.Cmd{Argv: sh("kill $$"), As: account}).Code)
 
 	dir, err := os.MkdirTemp("", "conntest-")
 	require.NoError(t, err)
@@ -236,26 +237,26 @@ func as(t *testing.T, c conn.Conn, caps Caps) {
 	require.NoError(t, os.Chmod(dir, 0o777))
 	for name, content := range map[string][]byte{"small": []byte("x"), "large": pattern(1 << 20)} {
 		file := filepath.Join(dir, name)
-		require.NoError(t, c.Put(t.Context(), conn.Put{Path: file, As: caps.As, Mode: 0o600, Size: -1}, bytes.NewReader(content)))
+		require.NoError(t, c.Put(t.Context(), conn.Put{Path: file, As: account, Mode: 0o600, Size: -1}, bytes.NewReader(content)))
 		uid, _ := strconv.Atoi(other.Uid)
 		gid, _ := strconv.Atoi(other.Gid)
 		requireOwner(t, file, uint32(uid), uint32(gid))
 		var b bytes.Buffer
-		_, err = c.Get(t.Context(), caps.As, file, &b)
+		_, err = c.Get(t.Context(), account, file, &b)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(content, b.Bytes()))
 	}
 	if other.Uid != "0" {
-		_, err = c.Get(t.Context(), caps.As, "/etc/shadow", io.Discard)
+		_, err = c.Get(t.Context(), account, "/etc/shadow", io.Discard)
 		require.ErrorIs(t, err, fs.ErrPermission)
 		for _, n := range []int{1, 1 << 20} {
-			err = c.Put(t.Context(), conn.Put{Path: "/etc/dayops-conntest", As: caps.As, Mode: 0o600, Size: -1}, bytes.NewReader(pattern(n)))
+			err = c.Put(t.Context(), conn.Put{Path: "/etc/dayops-conntest", As: account, Mode: 0o600, Size: -1}, bytes.NewReader(pattern(n)))
 			require.ErrorIs(t, err, fs.ErrPermission)
 		}
 	}
 	start := time.Now()
 	number := strconv.FormatInt(50000000+start.UnixNano()%1e7, 10)
-	_, err = c.Run(t.Context(), conn.Cmd{Argv: []string{"sleep", number}, As: caps.As, Limit: 300 * time.Millisecond})
+	_, err = c.Run(t.Context(), conn.Cmd{Argv: []string{"sleep", number}, As: account, Limit: 300 * time.Millisecond})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	requireGone(t, c, number, start)
 	_, err = c.Run(t.Context(), conn.Cmd{Argv: []string{"true"}, As: "no-such-account"})

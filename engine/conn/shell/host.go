@@ -2,7 +2,6 @@ package shell
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -84,7 +83,7 @@ func (h *Host) Open(ctx context.Context, c conn.Cmd, stdout, stderr io.Writer) (
 		r, err = h.openAs(ctx, text, id, as, stdout, stderr)
 	}
 	if err != nil && r != nil {
-		h.clear(ctx, r, err)
+		h.clear(ctx, r)
 	}
 	if err != nil {
 		return nil, err
@@ -110,12 +109,12 @@ func (h *Host) open(ctx context.Context, text, id, as, prompt string, stdout, st
 	return r, h.begin(ctx, r, errs)
 }
 
-// clear ends what did not begin in time. Through sudo only when that is sure
-// not to try a wrong password again.
-func (h *Host) clear(ctx context.Context, r *Running, err error) {
-	proven, _ := h.become.known()
-	late := ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)
-	if late && (r.as == "" || proven) {
+// clear ends what did not begin in time. Its start text dies when it writes the
+// mark, because nobody reads that any more. Only where it may have begun just
+// now it is looked for; through sudo only when that is sure not to try a wrong
+// password again, and not on a host that is too slow to start a shell.
+func (h *Host) clear(ctx context.Context, r *Running) {
+	if proven, _ := h.become.known(); ctx.Err() != nil && (r.as == "" || proven) {
 		r.Abort(ctx)
 		return
 	}

@@ -62,6 +62,10 @@ func (l *link) close() {
 
 // lost is the error of something that the end of the connection cut short.
 func (l *link) lost(doing string, err error) error {
+	select { // channels end a moment before the reason is known
+	case <-l.gone:
+	case <-time.After(200 * time.Millisecond):
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -148,7 +152,9 @@ func (l *link) openSession(ctx context.Context) (*ssh.Session, error) {
 	}()
 	select {
 	case a := <-answer:
-		if a.err != nil && !l.alive() || errors.Is(a.err, net.ErrClosed) {
+		// A server says yes or no; everything else is the end of the connection.
+		if no := (*ssh.OpenChannelError)(nil); a.err != nil && !errors.As(a.err, &no) {
+			l.client.Close()
 			return nil, l.lost("a session's start", a.err)
 		}
 		return a.s, a.err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/dayops/dayops/engine/conn/shell"
 	"golang.org/x/crypto/ssh"
@@ -42,10 +43,10 @@ func (l *link) start(ctx context.Context, text string, stdout, stderr io.Writer)
 		return p, nil
 	}
 	p.Release()
-	if !l.alive() || errors.Is(err, io.EOF) {
-		return nil, l.lost("a command's start", err)
+	if strings.HasPrefix(err.Error(), "ssh: command ") { // with the whole text of it
+		return nil, errors.New("the server refuses to start commands")
 	}
-	return nil, err
+	return nil, l.lost("a command's start", err)
 }
 
 func (p *process) Stdin() io.WriteCloser { return p.stdin }

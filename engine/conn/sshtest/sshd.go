@@ -83,7 +83,9 @@ func Start(t TB, o Options) *Server {
 		t.Fatalf("who am I: %v", err)
 	}
 	s := &Server{Dir: t.TempDir(), User: me.Username, Host: "127.0.0.1"}
-	os.Chmod(s.Dir, 0o755) // sshd reads the key as the account that logs in
+	for _, dir := range []string{s.Dir, filepath.Dir(s.Dir)} { // sshd reads the key as the account that logs in
+		os.Chmod(dir, 0o755)
+	}
 	s.makeKeys(t)
 	s.Home = filepath.Join(s.Dir, "home")
 	os.Mkdir(s.Home, 0o755)
