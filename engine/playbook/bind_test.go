@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -301,4 +302,52 @@ func TestFindBuiltin(t *testing.T) {
 	b, err = open("risky.yml")
 	require.NoError(t, err)
 	require.False(t, b.Builtin)
+}
+
+// Rendering every step for every host in advance once took ten minutes here.
+func TestBindOfManyHosts(t *testing.T) {
+	var inv, text strings.Builder
+	inv.WriteString("[nodes]\n")
+	for i := range 1000 {
+		fmt.Fprintf(&inv, "node-%d port=%d\n", i, i)
+	}
+	text.WriteString("- hosts: nodes\n  tasks:\n")
+	for i := range 100 {
+		fmt.Fprintf(&text, "    - {command: 'echo {{ port }}', register: r%d}\n    - ntp: {fix: '{{ r%d.rc == port }}', max_ms: '{{ port }}'}\n", i, i)
+	}
+	start := time.Now()
+	b, err := bind(t, playbook.Env{Inventory: load(t, inv.String())}, text.String())
+	require.NoError(t, err)
+	require.Equal(t, change.Disruptive, b.MaxRisk())
+	require.Less(t, time.Since(start), 30*time.Second)
+}
+
+// Whatever the text, binding ends with a Bound or a list of mistakes.
+func FuzzBind(f *testing.F) {
+	cases, err := filepath.Glob("testdata/bad/*.yml")
+	require.NoError(f, err)
+	for _, c := range append(cases, "testdata/whole.yml", "testdata/ok/play.yml") {
+		data, err := os.ReadFile(c)
+		require.NoError(f, err)
+		if len(data) < 2000 {
+			f.Add(data)
+		}
+	}
+	inv, err := inventory.Load([]string{"testdata/ok/hosts.ini"})
+	require.NoError(f, err)
+	tasks := registry()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		pb, err := playbook.Load("p.yml", data)
+		if pb == nil {
+			return
+		}
+		pb.Dir = "testdata/ok"
+		b, bindErr := playbook.Bind(pb, playbook.Env{Inventory: inv, Tasks: tasks})
+		if (b == nil) == (bindErr == nil) {
+			t.Fatalf("%v and %v", b, bindErr)
+		}
+		if err == nil && b != nil {
+			_, _ = b.MaxRisk(), b.HostNames()
+		}
+	})
 }

@@ -14,9 +14,7 @@ import (
 // early renders a text that must be known before there are hosts, from the
 // play's own vars and -e.
 func (b *binder) early(n *strictyaml.Node, what string) (*strictyaml.Node, bool) {
-	templated := false
-	eachScalar(n, func(s *strictyaml.Node) { templated = templated || vars.IsTemplate(s) })
-	if !templated {
+	if !templated(n) {
 		return n, true
 	}
 	t := *b.names

@@ -21,6 +21,7 @@ type nameTable struct {
 	learned map[string]map[string]bool             // name -> hosts on which a step before registers or sets it
 	host    map[string]map[string]*strictyaml.Node // inventory variables, by host
 	facts   map[string]bool                        // hosts whose facts are known
+	found   map[string]fromInventory               // what find has found in the inventory, in this play
 	later   map[string]*strictyaml.Node            // what some step of the play sets -> that step
 
 }
@@ -32,6 +33,7 @@ func newNameTable(env Env) *nameTable {
 // enter begins a play.
 func (t *nameTable) enter(p *BoundPlay, known bool) {
 	t.play, t.open, t.later = p, !known || t.env.Incomplete || len(p.Targets) == 0, map[string]*strictyaml.Node{}
+	t.found = map[string]fromInventory{}
 	if p.GatherFacts == nil || *p.GatherFacts {
 		t.gathered()
 	}
@@ -152,19 +154,45 @@ func (t *nameTable) find(name string, l local) (defs []*strictyaml.Node, missing
 			return []*strictyaml.Node{n}, nil
 		}
 	}
-	fact := t.isFact(strings.CutPrefix(name, "ansible_"))
-	for _, h := range t.play.Targets {
-		switch n := t.inventory(h)[name]; {
-		case fact && t.facts[h]:
-		case n != nil:
-			if !slices.Contains(defs, n) {
-				defs = append(defs, n)
-			}
-		case !t.learned[name][h]:
-			missing = append(missing, h)
-		}
+	in, ok := t.found[name]
+	if !ok {
+		in = t.findInventory(name)
+		t.found[name] = in
 	}
-	return defs, missing
+	if t.isFact(strings.CutPrefix(name, "ansible_")) {
+		in.missing = slices.DeleteFunc(slices.Clone(in.missing), func(h string) bool { return t.facts[h] })
+	}
+	if learned := t.learned[name]; len(learned) > 0 {
+		in.missing = slices.DeleteFunc(slices.Clone(in.missing), func(h string) bool { return learned[h] })
+	}
+	return in.defs, in.missing
+}
+
+type fromInventory struct {
+	defs    []*strictyaml.Node
+	missing []string
+}
+
+func (t *nameTable) findInventory(name string) (out fromInventory) {
+	seen := map[*strictyaml.Node]bool{}
+	for _, h := range t.play.Targets {
+		n := t.inventory(h)[name]
+		if n == nil {
+			out.missing = append(out.missing, h)
+			continue
+		}
+		if !seen[n] && templated(n) {
+			out.defs = append(out.defs, n)
+		}
+		seen[n] = true
+	}
+	return out
+}
+
+// templated tells whether any scalar of a tree is a template.
+func templated(n *strictyaml.Node) (is bool) {
+	eachScalar(n, func(s *strictyaml.Node) { is = is || vars.IsTemplate(s) })
+	return is
 }
 
 func (t *nameTable) isFact(name string, prefixed bool) bool {

@@ -32,18 +32,24 @@ const maxTries = 256
 func (b *binder) riskOf(s *BoundStep, literal any) change.Risk {
 	var open []string // parameters that hold a template
 	for _, p := range paramPairs(s.Params) {
-		templated := false
-		eachScalar(p.Value, func(n *strictyaml.Node) { templated = templated || vars.IsTemplate(n) })
-		if templated {
+		if templated(p.Value) {
 			open = append(open, p.Key)
 		}
 	}
 	if len(open) == 0 {
 		return s.Def.MaxRisk(literal)
 	}
-	if r, ok := b.rendered(s); ok {
-		return r
+	risk := b.highest(s, open, literal)
+	if risk > change.Safe {
+		if r, ok := b.rendered(s); ok {
+			return r
+		}
 	}
+	return risk
+}
+
+// highest tries the values that the open parameters can have.
+func (b *binder) highest(s *BoundStep, open []string, literal any) change.Risk {
 	tries := []*strictyaml.Node{s.Params}
 	for _, f := range s.Def.Fields() {
 		values := candidates(f)
@@ -105,10 +111,16 @@ func with(n *strictyaml.Node, key string, v any) *strictyaml.Node {
 	return &c
 }
 
+// maxRendered bounds the hosts for which parameters are rendered in advance.
+const maxRendered = 500
+
 // rendered finds the risk when the user's files alone decide every parameter
 // on every host.
 func (b *binder) rendered(s *BoundStep) (change.Risk, bool) {
 	risk := change.Safe
+	if len(b.play0.Targets) > maxRendered {
+		return 0, false
+	}
 	for _, h := range b.play0.Targets {
 		n, err := b.names.static(h, localOf(s.Step)).RenderNode(s.Params)
 		if err != nil {
