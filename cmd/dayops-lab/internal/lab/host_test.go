@@ -8,6 +8,7 @@ import (
 
 	"github.com/dayops/dayops/cmd/dayops-lab/internal/lab"
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/engine/conn"
 	"github.com/stretchr/testify/require"
 )
 
@@ -82,6 +83,13 @@ test "$(cat /etc/etcd/ca/serial)" = 05 -o "$(cat /etc/etcd/ca/serial)" != 01`)
 		require.Equal(t, "1.1\n", out)
 		_, err = n.Exec(t.Context(), "sh", "-c", "apt-get -qq install -y lab-broken")
 		require.Error(t, err)
+	})
+	t.Run("dayops connects by both inventories", func(t *testing.T) {
+		require.Equal(t, labtest.Connections(t, l.Inventory()), labtest.Connections(t, filepath.Join(l.Dir(), "inventory.ini")))
+		c := labtest.DialHost(t, l, "node-0")
+		r, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"id", "-un"}, As: "root"})
+		require.NoError(t, err)
+		require.Equal(t, "root\n", string(r.Stdout))
 	})
 	t.Run("inventories are there", func(t *testing.T) {
 		for _, p := range []string{"inventory.yml", "inventory.ini", "known_hosts", "opspass.yml"} {
