@@ -78,7 +78,9 @@ func parseOption(text string) (o option, keep bool, err error) {
 		name, value, found = strings.Cut(strings.TrimSpace(text), " ")
 	}
 	name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-	if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+	// The quotes of shell text are the shell's to take off, those in a list of files the list's.
+	ownQuotes := name == "proxycommand" || strings.HasSuffix(name, "knownhostsfile")
+	if !ownQuotes && len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
 		value = value[1 : len(value)-1]
 	}
 	switch {

@@ -33,7 +33,7 @@ func TestDemoHosts(t *testing.T) {
 			require.DirExists(t, filepath.Join(dir, name, "root"))
 			out, err := labtest.Dial(t, c).Run(t.Context(), conn.Cmd{Argv: []string{"/bin/sh", "-c", "echo $HOME"}})
 			require.NoError(t, err)
-			require.Equal(t, filepath.Join(dir, name, "home")+"\n", string(out.Stdout))
+			require.Equal(t, filepath.Join(dir, name, "home")+"\n", out.Stdout.String())
 		}
 	}
 }

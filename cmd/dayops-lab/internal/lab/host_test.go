@@ -89,7 +89,7 @@ test "$(cat /etc/etcd/ca/serial)" = 05 -o "$(cat /etc/etcd/ca/serial)" != 01`)
 		c := labtest.DialHost(t, l, "node-0")
 		r, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"id", "-un"}, As: "root"})
 		require.NoError(t, err)
-		require.Equal(t, "root\n", string(r.Stdout))
+		require.Equal(t, "root\n", r.Stdout.String())
 	})
 	t.Run("inventories are there", func(t *testing.T) {
 		for _, p := range []string{"inventory.yml", "inventory.ini", "known_hosts", "opspass.yml"} {

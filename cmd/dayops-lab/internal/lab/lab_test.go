@@ -81,6 +81,20 @@ func traces(t *testing.T, dir, id, bridge string) []string {
 	return out
 }
 
+// requireGone waits a moment: a process that starts elsewhere on the machine may
+// hold a copy of our mounts, and so a loop device, until it has its own.
+func requireGone(t *testing.T, dir, id, bridge, when string) {
+	t.Helper()
+	var left []string
+	for range 100 {
+		if left = traces(t, dir, id, bridge); len(left) == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.Empty(t, left, when)
+}
+
 func TestUpAndDownTwice(t *testing.T) {
 	t.Parallel()
 	ctx := needRoot(t)
@@ -101,7 +115,7 @@ func TestUpAndDownTwice(t *testing.T) {
 		require.ErrorContains(t, err, "another shape")
 
 		require.NoError(t, lab.Down(ctx, dir))
-		require.Empty(t, traces(t, dir, id, bridge))
+		requireGone(t, dir, id, bridge, "down")
 		require.NoError(t, lab.Down(ctx, dir))
 	}
 }
@@ -123,7 +137,7 @@ func TestKilledUp(t *testing.T) {
 			id, bridge = lab.Identity(l)
 		}
 		require.NoError(t, lab.Down(ctx, dir), "killed after %d ms", after)
-		require.Empty(t, traces(t, dir, id, bridge), "killed after %d ms", after)
+		requireGone(t, dir, id, bridge, fmt.Sprintf("killed after %d ms", after))
 	}
 }
 
@@ -143,7 +157,7 @@ func TestUpAfterKill(t *testing.T) {
 	require.NoError(t, err)
 	id, bridge := lab.Identity(l)
 	require.NoError(t, lab.Down(ctx, dir))
-	require.Empty(t, traces(t, dir, id, bridge))
+	requireGone(t, dir, id, bridge, "down")
 }
 
 // TestSweep removes the lab of a test process that was killed.
@@ -159,7 +173,7 @@ func TestSweep(t *testing.T) {
 	require.NotEmpty(t, traces(t, dir, id, bridge), "its owner lives")
 	require.NoError(t, lab.Disown(l))
 	require.NoError(t, lab.Sweep(ctx))
-	require.Empty(t, traces(t, dir, id, bridge))
+	requireGone(t, dir, id, bridge, "down")
 }
 
 func TestUpRefusesForeignFolder(t *testing.T) {
