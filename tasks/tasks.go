@@ -12,6 +12,7 @@ import (
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
 	"github.com/dayops/dayops/tasks/lineinfile"
+	"github.com/dayops/dayops/tasks/ntp"
 	"github.com/dayops/dayops/tasks/ping"
 	"github.com/dayops/dayops/tasks/pkg"
 	"github.com/dayops/dayops/tasks/service"
@@ -34,6 +35,7 @@ func All() *task.Registry {
 		file.Define(),
 		hostbackup.Define(),
 		lineinfile.Define(),
+		ntp.Define(),
 		ping.Define(),
 		pkg.Define(),
 		service.Define(),

@@ -31,6 +31,7 @@ type Host struct {
 	Zone        string            // "JST"
 	ZoneOffset  string            // "+0900"
 	Skew        time.Duration     // host's clock minus ours, less half the round trip
+	SkewError   time.Duration     // half of what the round trip took beside the probe: Skew is right within it
 	Env         map[string]string // HOME, PATH, SHELL, LANG, USER of the account; nothing else, it could be a secret
 }
 

@@ -70,9 +70,13 @@ func Gather(ctx context.Context, c conn.Conn, now func() time.Time) (Host, error
 		return Host{}, fmt.Errorf("the facts probe failed with exit code %d: %s", res.Code, reader.Printable(strings.TrimSpace(res.Stderr.String())))
 	}
 	h, took, err := parse(out.String())
-	if err == nil {
+	if err == nil && !h.Clock.IsZero() {
 		// Middle against middle: the way there and the way back are taken as equally long.
 		h.Skew = h.Clock.Add(took / 2).Sub(start.Add(end.Sub(start) / 2))
+		h.SkewError = max(0, end.Sub(start)-took) / 2
+		if h.Clock.Nanosecond() == 0 { // busybox prints whole seconds
+			h.Skew, h.SkewError = h.Skew+time.Second/2, h.SkewError+time.Second/2
+		}
 	}
 	return h, err
 }
