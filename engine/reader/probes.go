@@ -93,6 +93,8 @@ func Probes() []Pattern {
 		{"rpm -q --whatprovides <path>", "a query"}, {"rpm -qf <path>", "a query"},
 		{"dpkg-query -W", "a query"}, {"dpkg-query -W <package>...", "a query"}, {"dpkg-query -S <path>", "a query"},
 		{"dpkg --print-architecture", "prints"},
+		{"dnf -q -C check-update <package>...", "compares with the lists at hand (-C); fetches and installs nothing, writes only its log"},
+		{"yum -q -C check-update <package>...", "as above"},
 		{"apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy <package>...", "reads the lists at hand, fetches nothing; the options keep it from writing its cache"},
 		// Storage.
 		{"df -P", "prints"}, {"df -Pk", "prints"}, {"df -PT", "prints"}, {"df -hT", "prints"}, {"df -Pi", "prints"},

@@ -85,6 +85,12 @@ func TestAsk(t *testing.T) {
 	require.Equal(t, []string{"chrony-4.3-1.el9", "chrony-4.3", "chrony", "python3-libs", "lsof"}, ask(p))
 }
 
+func TestProbesAreInTheTable(t *testing.T) {
+	require.NoError(t, reader.CheckProbe(policy([]string{"chrony", "lsof"})))
+	require.NoError(t, reader.CheckProbe(updates("dnf", []string{"chrony"})))
+	require.NoError(t, reader.CheckProbe(updates("yum", []string{"chrony"})))
+}
+
 func TestParsePolicy(t *testing.T) {
 	const out = `chrony:
   Installed: 4.3-2

@@ -93,7 +93,7 @@ func rpmVersion(want string, f reader.Package) bool {
 
 // newer asks the lists that the host has; nothing is fetched.
 func newer(ctx context.Context, r task.Reader, names []string) ([]string, error) {
-	res, err := r.Probe(ctx, append([]string{"apt-cache", "policy"}, names...)...)
+	res, err := r.Probe(ctx, policy(names)...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func newer(ctx context.Context, r task.Reader, names []string) ([]string, error)
 		return parsePolicy(res.Stdout.String()), nil
 	}
 	for _, m := range []string{"dnf", "yum"} {
-		if res, err = r.Probe(ctx, append([]string{m, "-q", "-C", "check-update"}, names...)...); err != nil {
+		if res, err = r.Probe(ctx, updates(m, names)...); err != nil {
 			return nil, err
 		}
 		switch res.Code {
@@ -115,6 +115,16 @@ func newer(ctx context.Context, r task.Reader, names []string) ([]string, error)
 		return nil, lists(m, res)
 	}
 	return nil, fmt.Errorf("the host has no lists of apt, dnf or yum to compare with")
+}
+
+// policy asks apt; the options keep it from writing its cache.
+func policy(names []string) []string {
+	return append([]string{"apt-cache", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "policy"}, names...)
+}
+
+// updates asks dnf or yum.
+func updates(m string, names []string) []string {
+	return append([]string{m, "-q", "-C", "check-update"}, names...)
 }
 
 func lists(m string, res conn.Result) error {
