@@ -30,14 +30,6 @@ import (
 // rounds of each side, taken in turn; the median counts.
 const rounds = 5
 
-// need skips unless asked for: a timing is not a test.
-func need(t *testing.T) {
-	t.Helper()
-	if os.Getenv("DAYOPS_BENCH") == "" {
-		t.Skip("a benchmark: make bench")
-	}
-}
-
 // field is one sshd that answers as many hosts.
 type field struct {
 	*sshtest.Server
@@ -45,7 +37,7 @@ type field struct {
 	hosts     []string
 }
 
-func newField(t *testing.T, n int) *field {
+func newField(t testing.TB, n int) *field {
 	f := &field{Server: sshtest.Start(t, sshtest.Options{Listen: "0.0.0.0", Config: "MaxStartups 1000\nMaxSessions 100\n"})}
 	for i := range n {
 		f.hosts = append(f.hosts, fmt.Sprintf("127.1.%d.%d", i/200, i%200+1))
@@ -63,8 +55,8 @@ func newField(t *testing.T, n int) *field {
 }
 
 // ours runs a playbook of n commands on all hosts.
-func (f *field) ours(t *testing.T, n int) time.Duration {
-	text := "- hosts: all\n  gather_facts: false\n  tasks:\n" + strings.Repeat("    - command: echo hello\n", n)
+func (f *field) ours(t testing.TB, n int) time.Duration {
+	text := "- hosts: all\n  gather_facts: false\n  tasks:\n" + strings.Repeat("    - command: /bin/echo hello\n", n)
 	start := time.Now()
 	inv, err := inventory.Load([]string{f.inventory})
 	require.NoError(t, err)
@@ -93,7 +85,7 @@ func (c *counter) Emit(e event.Event) {
 }
 
 // compare runs both sides in turn and prints the ratio of their medians.
-func compare(t *testing.T, name string, limit float64, ours, floor func() time.Duration) {
+func compare(t testing.TB, name string, limit float64, ours, floor func() time.Duration) {
 	var a, b []time.Duration
 	for range rounds {
 		a, b = append(a, ours()), append(b, floor())
@@ -107,24 +99,21 @@ func compare(t *testing.T, name string, limit float64, ours, floor func() time.D
 	}
 }
 
-func TestConnectAndOneCommand(t *testing.T) {
-	need(t)
+func BenchmarkConnectAndOneCommand(t *testing.B) {
 	f := newField(t, 50)
 	compare(t, "connect + 1 command, 50 hosts", 1.5,
 		func() time.Duration { return f.ours(t, 1) }, func() time.Duration { return f.floor(t, 1) })
 }
 
-func TestTwentyCommands(t *testing.T) {
-	need(t)
+func BenchmarkTwentyCommands(t *testing.B) {
 	f := newField(t, 20)
 	compare(t, "20 commands, 20 hosts", 1.5,
 		func() time.Duration { return f.ours(t, 20) }, func() time.Duration { return f.floor(t, 20) })
 }
 
-// TestMemory runs the shipped program against 200 hosts and reads its peak
+// BenchmarkMemory runs the shipped program against 200 hosts and reads its peak
 // resident memory from the kernel.
-func TestMemory(t *testing.T) {
-	need(t)
+func BenchmarkMemory(t *testing.B) {
 	f := newField(t, 200)
 	bin := filepath.Join(t.TempDir(), "dayops")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "github.com/dayops/dayops/cmd/dayops")
