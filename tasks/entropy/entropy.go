@@ -188,7 +188,9 @@ func (entropy) Plan(in task.Input[Params, State]) (task.Plan, error) {
 			plan.Findings = append(plan.Findings, task.Finding{Host: in.Target, Status: task.OK, Text: why})
 		}
 	}
-	plan.Findings = append(plan.Findings, judge(in.Target, p, s, len(plan.Stages) > 0))
+	if f := judge(in.Target, p, s, len(plan.Stages) > 0); f.Status != task.OK { // enough is the result's line
+		plan.Findings = append(plan.Findings, f)
+	}
 	return plan, nil
 }
 
@@ -196,14 +198,11 @@ func judge(host string, p Params, s State, fixing bool) task.Finding {
 	f := task.Finding{Host: host, Status: task.OK, Text: "entropy " + s.line()}
 	small := s.Pool == smallPool
 	switch {
-	case small && s.Avail >= smallPool, !small && s.Avail >= p.Ideal:
+	case s.ready(p):
 		return f
 	case small:
 		f.Status, f.Text = task.Warn, fmt.Sprintf("entropy %s: the kernel's generator is not initialised", s.line())
 		f.Hint = "give the machine a virtio or hardware generator, or wait: it has just started"
-	case s.Avail >= p.WarnBelow:
-		f.Text += fmt.Sprintf(", ideal are %d", p.Ideal)
-		return f
 	default:
 		f.Status, f.Text = task.Warn, fmt.Sprintf("entropy %s, below %d", s.line(), p.WarnBelow)
 		f.Hint = "set fix: yes, or: yum install rng-tools && systemctl enable --now rngd"
@@ -255,5 +254,9 @@ func fix(s State, f facts.Host) (changes []change.Change, why string, err error)
 // Result tells what was found.
 func (entropy) Result(in task.Input[Params, State], _ task.Outcome) any {
 	s := in.State
-	return Result{Msg: s.line(), Avail: s.Avail, Pool: s.Pool, Ready: s.ready(in.Params), Source: s.Source, Daemon: s.Daemon}
+	msg := s.line()
+	if s.ready(in.Params) && s.Pool != smallPool && s.Avail < in.Params.Ideal {
+		msg += fmt.Sprintf(", ideal are %d", in.Params.Ideal)
+	}
+	return Result{Msg: msg, Avail: s.Avail, Pool: s.Pool, Ready: s.ready(in.Params), Source: s.Source, Daemon: s.Daemon}
 }

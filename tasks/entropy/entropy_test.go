@@ -78,7 +78,12 @@ func TestPlan(t *testing.T) {
 				findings = append(findings, [...]string{"ok", "warn", "fail"}[f.Status]+" "+f.Text)
 			}
 			require.Equal(t, c.changes, strings.Join(changes, "; "))
-			require.Equal(t, c.findings, findings)
+			msg := entropy{}.Result(in, task.Outcome{}).(Result).Msg
+			if len(c.findings) > 0 && strings.HasPrefix(c.findings[len(c.findings)-1], "ok entropy ") {
+				require.Equal(t, "ok entropy "+msg, c.findings[len(c.findings)-1])
+				c.findings = c.findings[:len(c.findings)-1]
+			}
+			require.ElementsMatch(t, c.findings, findings)
 		})
 	}
 }

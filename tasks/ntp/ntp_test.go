@@ -125,22 +125,22 @@ func TestOneClock(t *testing.T) {
 		changes      string
 		findings     []string
 	}{
-		{"good", "{}", good, redhat, "", []string{"ok clock synchronised by chronyd, source 192.0.2.1, stratum 3, offset 0.40 ms"}},
-		{"chronyd without rtcsync", "{}", with(good, func(s *State) { s.Synced = No }), redhat, "", []string{"ok clock synchronised by chronyd, source 192.0.2.1, stratum 3, offset 0.40 ms"}},
+		{"good", "{}", good, redhat, "", nil},
+		{"chronyd without rtcsync", "{}", with(good, func(s *State) { s.Synced = No }), redhat, "", nil},
 		{"a little off", "{}", with(good, func(s *State) { s.Tracking.Offset = 90 * time.Millisecond }), redhat, "", []string{"warn clock is 90 ms off its source 192.0.2.1"}},
 		{"far off", "{}", with(good, func(s *State) { s.Tracking.Offset = 90 * time.Second }), redhat, "", []string{"fail clock is 90.0 s off its source 192.0.2.1"}},
-		{"no limits", "{warn_offset: 0, max_offset: 0}", with(good, func(s *State) { s.Tracking.Offset = time.Hour }), redhat, "", []string{"ok clock synchronised by chronyd, source 192.0.2.1, stratum 3, offset 1h0m0s"}},
+		{"no limits", "{warn_offset: 0, max_offset: 0}", with(good, func(s *State) { s.Tracking.Offset = time.Hour }), redhat, "", nil},
 		{"nothing runs", "{}", State{Enabled: No, Synced: No}, redhat, "", []string{"fail clock not synchronised"}},
 		{"nothing runs, mildly", "{unsynchronised: warn}", State{Enabled: No, Synced: No}, redhat, "", []string{"warn clock not synchronised"}},
 		{"no source yet", "{}", State{Synced: No, Units: []reader.Unit{chrony}, Tracking: Tracking{Synced: No}}, redhat, "", []string{"fail clock not synchronised, running: chronyd"}},
 		{"container", "{}", State{Synced: No}, nspawn, "", []string{"warn clock not synchronised; in a container it is the machine's clock"}},
 		{"nobody knows", "{}", State{}, facts.Host{}, "", []string{"warn clock nobody says whether it is synchronised"}},
 		{"two daemons", "{}", with(good, func(s *State) { s.Units = []reader.Unit{chrony, unit("ntpd", "active", "enabled")} }), redhat, "",
-			[]string{"ok clock synchronised by chronyd and ntpd, source 192.0.2.1, stratum 3, offset 0.40 ms", "warn time daemons that disturb one another run: chronyd, ntpd"}},
+			[]string{"warn time daemons that disturb one another run: chronyd, ntpd"}},
 
-		{"fix: nothing to do", "{fix: yes}", good, redhat, "", []string{"ok clock synchronised by chronyd, source 192.0.2.1, stratum 3, offset 0.40 ms"}},
+		{"fix: nothing to do", "{fix: yes}", good, redhat, "", nil},
 		{"fix: not at boot", "{fix: yes}", with(good, func(s *State) { s.Units = []reader.Unit{unit("chronyd", "active", "disabled")} }), redhat, "enable chronyd.service",
-			[]string{"ok clock synchronised by chronyd, source 192.0.2.1, stratum 3, offset 0.40 ms"}},
+			nil},
 		{"fix: none installed", "{fix: yes}", State{Synced: No}, redhat, "install chrony (yum); enable, start chronyd.service", []string{"warn clock not synchronised"}},
 		{"fix: none installed, Debian", "{fix: yes}", State{Synced: No}, debian, "install chrony (apt); enable, start chrony.service", []string{"warn clock not synchronised"}},
 		{"fix: what is there", "{fix: yes}", State{Synced: No, Units: []reader.Unit{unit("systemd-timesyncd", "inactive", "disabled")}}, debian, "enable, start systemd-timesyncd.service", []string{"warn clock not synchronised"}},
@@ -194,11 +194,11 @@ func TestSpread(t *testing.T) {
 		{"far apart", []task.HostInput[Params, State]{at("a", -9*time.Hour, 10*ms), at("b", 0, 10*ms)}, "fail clocks are at least 8h59m60s apart: a is behind b"},
 	} {
 		_, findings := plan(t, c.hosts...)
-		last := findings[len(findings)-1]
 		if c.want == "" {
-			require.Len(t, findings, 1, c.name)
+			require.Empty(t, findings, c.name)
 			continue
 		}
+		last := findings[len(findings)-1]
 		require.Equal(t, strings.Replace(c.want, "8h59m60s", "9h0m0s", 1), last, c.name)
 	}
 }

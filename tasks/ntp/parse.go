@@ -62,6 +62,12 @@ func parseStatus(out string) (enabled, synced Answer) {
 	return enabled, synced
 }
 
+// localID is chronyd's reference when `local` lets it serve its own time.
+const (
+	localID  = "7F7F0101"
+	ownClock = "its own clock"
+)
+
 // parseChrony reads `chronyc -n -c tracking`: one line of CSV with reference
 // id, address, stratum, reference time, offset, ..., leap status.
 func parseChrony(out string) (Tracking, bool) {
@@ -75,6 +81,9 @@ func parseChrony(out string) (Tracking, bool) {
 		return Tracking{}, false
 	}
 	t := Tracking{Synced: No, Stratum: stratum, Source: word(r[1])}
+	if r[0] == localID {
+		t.Source = ownClock
+	}
 	if leap := r[13]; leap != "Not synchronised" && r[0] != "00000000" && stratum > 0 && stratum < 16 {
 		t.Synced, t.Offset, t.Known = Yes, offset, true
 	}
@@ -91,6 +100,9 @@ func parseChronyText(out string) (Tracking, bool) {
 	t := Tracking{Synced: No, Stratum: stratum}
 	if _, in, ok := strings.Cut(v["Reference ID"], "("); ok {
 		t.Source = word(strings.TrimSuffix(in, ")"))
+	}
+	if strings.HasPrefix(v["Reference ID"], localID) {
+		t.Source = ownClock
 	}
 	// 0.000006523 seconds slow of NTP time
 	number, _, _ := strings.Cut(v["System time"], " ")

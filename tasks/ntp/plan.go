@@ -67,7 +67,10 @@ func judge(in task.Input[Params, State], fixing bool) []task.Finding {
 			f.Hint = "chronyc -n sources -v (or ntpq -pn) on the host tells why"
 		}
 	}
-	out := []task.Finding{f}
+	var out []task.Finding
+	if f.Status != task.OK { // a good clock is the result's line
+		out = append(out, f)
+	}
 	if run := s.running(); len(run) > 1 {
 		out = append(out, task.Finding{Host: in.Target, Status: task.Warn, Text: "time daemons that disturb one another run: " + strings.Join(run, ", "),
 			Hint: "keep one: systemctl disable --now " + run[len(run)-1]})
