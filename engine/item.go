@@ -22,6 +22,7 @@ type item struct {
 	s      *playbook.BoundStep
 	sc     *scope
 	params any
+	local  *resolver // filled params in
 	target string
 	link   *link     // nil for a task that needs no connection
 	conn   conn.Conn // the link's, with the step's environment
@@ -49,8 +50,8 @@ func (r *run) prepare(ctx context.Context, h *host, s *playbook.BoundStep, sc *s
 	if err != nil {
 		return nil, err
 	}
-	res := &resolver{dir: r.opt.Playbook.Dir, host: h.name(), files: r.files, render: sc.file, eval: sc.value}
-	if it.params, err = res.params(p); err != nil {
+	it.local = &resolver{dir: r.opt.Playbook.Dir, host: h.name(), files: r.files, render: sc.file, eval: sc.value}
+	if it.params, err = it.local.params(p); err != nil {
 		return nil, err
 	}
 	if s.Def.Control {
@@ -169,7 +170,12 @@ func (it *item) verify(ctx context.Context, in task.AnyInput, res *result) {
 		}
 		return
 	}
-	_, again, err := it.plan(ctx)
+	var again task.Plan
+	params, err := it.local.again(it.params)
+	if err == nil {
+		it.params = params
+		_, again, err = it.plan(ctx)
+	}
 	if err != nil {
 		res.status, res.err = event.Failed, fmt.Errorf("verify: %w", err)
 		return

@@ -29,6 +29,7 @@ type resolver struct {
 	dir    string // the playbook's folder
 	host   string // whose parameters these are
 	namer  task.LocalNamer
+	dests  bool // only look again at what is at destinations
 	files  *fileCache
 	render func(name string, text []byte) ([]byte, error)
 	eval   func(*strictyaml.Node) (any, error)
@@ -45,14 +46,29 @@ func (r *resolver) params(p any) (any, error) {
 	return v.Interface(), nil
 }
 
+// again is p with its destinations looked at once more: a step that wrote one
+// is judged by what lies there now.
+func (r *resolver) again(p any) (any, error) {
+	c := *r
+	c.dests = true
+	return c.params(p)
+}
+
 func (r *resolver) walk(v reflect.Value) error {
+	if d, ok := v.Addr().Interface().(*task.LocalDest); ok {
+		return r.localDest(d)
+	}
+	switch v.Addr().Interface().(type) {
+	case *task.LocalFile, *task.TemplateFile, *task.Expr:
+		if r.dests {
+			return nil
+		}
+	}
 	switch f := v.Addr().Interface().(type) {
 	case *task.LocalFile:
 		return r.localFile(f)
 	case *task.TemplateFile:
 		return r.templateFile(f)
-	case *task.LocalDest:
-		return r.localDest(f)
 	case *task.Expr:
 		if f.Node != nil {
 			f.Value, f.Err = r.eval(f.Node)
@@ -200,7 +216,7 @@ func (r *resolver) localDest(f *task.LocalDest) error {
 	if err != nil {
 		return err
 	}
-	f.Path = path
+	f.Path, f.Exists, f.IsDir, f.SHA256 = path, false, false, ""
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

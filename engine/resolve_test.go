@@ -29,5 +29,12 @@ func TestLocalNameDecidesWhereAHostsFileGoes(t *testing.T) {
 		require.Equal(t, exists, got.Exists)
 		require.Equal(t, exists, got.SHA256 != "")
 		require.True(t, got.Slash)
+
+		require.NoError(t, os.MkdirAll(filepath.Dir(got.Path), 0o700))
+		require.NoError(t, os.WriteFile(got.Path, []byte("new"), 0o600))
+		p, err = r.again(p)
+		require.NoError(t, err)
+		require.True(t, p.(named).Dest.Exists)
+		require.NotEqual(t, got.SHA256, p.(named).Dest.SHA256)
 	}
 }
