@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
@@ -104,7 +106,7 @@ func (it *item) once(ctx context.Context) result {
 	if err != nil {
 		return it.r.planFailure(err)
 	}
-	res := result{findings: plan.Findings, changes: describe(plan.Changes(), it.h.name(), it.hidden()), facts: plan.Facts[it.h.name()]}
+	res := result{findings: of(plan.Findings, it.h.name()), changes: describe(plan.Changes(), it.h.name(), it.hidden()), facts: plan.Facts[it.h.name()]}
 	if err := failed(plan.Findings); err != nil {
 		res.status, res.err = event.Failed, err
 		res.own = it.s.Def.Result(in, res.outcome)
@@ -164,7 +166,7 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 func (it *item) verify(ctx context.Context, in task.AnyInput, res *result) {
 	if it.s.Def.Kind(it.params) != task.State {
 		found, err := it.s.Def.Verify(ctx, it.read, in, res.outcome)
-		res.findings = append(res.findings, found...)
+		res.findings = append(res.findings, of(found, it.h.name())...)
 		if err = errors.Join(err, failed(found)); err != nil {
 			res.status, res.err = event.Failed, fmt.Errorf("verify: %w", err)
 		}
@@ -204,6 +206,15 @@ type NotConvergedError struct{ Left string }
 
 func (e *NotConvergedError) Error() string {
 	return "not converged after apply; still to do: " + e.Left
+}
+
+// of names the host in findings that name none.
+func of(fs []task.Finding, host string) []task.Finding {
+	fs = slices.Clone(fs)
+	for i := range fs {
+		fs[i].Host = cmp.Or(fs[i].Host, host)
+	}
+	return fs
 }
 
 func failed(fs []task.Finding) error {

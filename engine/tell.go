@@ -63,11 +63,7 @@ func (r *run) emitResults(h *host, s *playbook.BoundStep, res *result) {
 
 func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 	for _, f := range res.findings {
-		host := f.Host
-		if host == "" {
-			host = h.name()
-		}
-		r.emit(event.Event{Kind: event.Finding, Host: host, Step: s.Title(), StepID: s.ID, Task: s.Task,
+		r.emit(event.Event{Kind: event.Finding, Host: f.Host, Step: s.Title(), StepID: s.ID, Task: s.Task,
 			Status: findingStatus(f.Status), Text: f.Text, Hint: f.Hint})
 	}
 	e := event.Event{Kind: event.Result, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler,

@@ -18,7 +18,7 @@ const (
 	Unreachable Kind = "unreachable" // Host, Text, Hint, Cause
 	StepStart   Kind = "step_start"  // Play, Step, Task
 	Result      Kind = "result"      // Host, Step, Item, Status, Text, Changes, Data
-	Finding     Kind = "finding"     // Host, Status ok|warn|fail, Text
+	Finding     Kind = "finding"     // Host ("" is all hosts together), Status ok|warn|failed, Text
 	Forecast    Kind = "forecast"    // Host, Step: Status changed|ok|unknown; Changes
 	Progress    Kind = "progress"    // Done, Total hosts of the step; or bytes of a transfer. Not kept in history
 	Note        Kind = "note"        // Text for the person: a decision, a warning; Status warn for warnings

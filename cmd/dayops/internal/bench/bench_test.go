@@ -45,7 +45,7 @@ func newField(t testing.TB, n int) *field {
 	f.Trust(t, f.hosts...)
 	var b strings.Builder
 	fmt.Fprintf(&b, "all:\n  vars:\n    ansible_port: %d\n    ansible_user: %s\n    ansible_ssh_private_key_file: %s\n", f.Port, f.User, f.KeyFile)
-	fmt.Fprintf(&b, "    ansible_ssh_common_args: -F %s\n  hosts:\n", f.ConfigFile)
+	fmt.Fprintf(&b, "    ansible_ssh_common_args: -o UserKnownHostsFile=%s\n  hosts:\n", f.KnownHosts)
 	for _, h := range f.hosts {
 		fmt.Fprintf(&b, "    %q: {}\n", h)
 	}

@@ -230,14 +230,19 @@ func diffColour(l string) string {
 }
 
 func (t *Text) finding(e event.Event) {
-	if e.Status == event.OK && t.opt.Quiet {
+	// A host's own line says that all is well; findings about all hosts stand alone.
+	if e.Status == event.OK && (t.opt.Quiet || e.Host != "" && t.opt.Verbose == 0) {
 		return
 	}
 	l := string(e.Status)
 	if e.Status == event.Failed {
 		l = "fail"
 	}
-	t.row(e.Status, l, e.Host, line(e.Text))
+	host := e.Host
+	if host == "" {
+		host = "all hosts"
+	}
+	t.row(e.Status, l, host, line(e.Text))
 	if e.Hint != "" && e.Status != event.OK {
 		t.printf("        next: %s\n", line(e.Hint))
 	}
