@@ -217,3 +217,12 @@ func TestScanAndTrust(t *testing.T) {
 	var e *conn.HostKeyError
 	require.True(t, errors.As(d.Trust(keys...), &e))
 }
+
+// fixedKey is the same key each time, for fuzzing.
+func fixedKey() (ssh.Signer, ssh.PublicKey) {
+	s, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		panic(err)
+	}
+	return s, s.PublicKey()
+}

@@ -199,7 +199,7 @@ func (s *Server) writeKey(t TB, name string, key any) ssh.PublicKey {
 
 func (s *Server) config(o Options, listen string) string {
 	var b strings.Builder
-	b.WriteString(o.Config + "\n")
+	b.WriteString("LogLevel VERBOSE\n" + o.Config + "\n") // the log tells when it listens
 	b.WriteString(listen)
 	for _, k := range s.HostKeyFiles {
 		fmt.Fprintf(&b, "HostKey %s\n", k)
@@ -212,7 +212,7 @@ func (s *Server) config(o Options, listen string) string {
 	fmt.Fprintf(&b, "PidFile none\nStrictModes no\nUsePAM %s\nPermitRootLogin yes\nPubkeyAuthentication yes\n", pam)
 	// Start-up files of the account's own home may cost 100 ms a command.
 	fmt.Fprintf(&b, "SetEnv HOME=%s\n", s.Home)
-	b.WriteString("PasswordAuthentication no\nKbdInteractiveAuthentication no\nPrintMotd no\nLogLevel VERBOSE\n")
+	b.WriteString("PasswordAuthentication no\nKbdInteractiveAuthentication no\nPrintMotd no\n")
 	for _, p := range []string{"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server"} {
 		if _, err := os.Stat(p); err == nil {
 			fmt.Fprintf(&b, "Subsystem sftp %s\n", p)
