@@ -6,6 +6,7 @@ package tasktest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/facts"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
@@ -188,7 +190,7 @@ func (r *run) foresee(plan task.Plan) *change.Overlay {
 func (r *run) apply(plan task.Plan) task.Outcome {
 	var out task.Outcome
 	clock := time.Unix(1800000000, 0)
-	host := change.Host{Name: r.h.Name, Conn: r.h.Conn, As: r.h.As, Reader: r.h.Reader, Run: "test", Now: func() time.Time { return clock }}
+	host := change.Host{Name: r.h.Name, Conn: r.h.Conn, As: r.h.As, Reader: r.h.Reader, Run: "tasktest-" + rand.Text(), Now: func() time.Time { return clock }}
 	for _, s := range plan.Changes() {
 		before, err := change.Observe(r.ctx, host, s.Change)
 		require.NoError(r.t, err, s.Change.Summary())
@@ -196,10 +198,25 @@ func (r *run) apply(plan task.Plan) task.Outcome {
 		done, err := change.Apply(r.ctx, host, s.Change)
 		require.NoError(r.t, err, s.Change.Summary())
 		done.Start, done.End = clock, clock.Add(time.Second)
+		r.sweep(host.Run, done.Aside)
 		out.Steps = append(out.Steps, done)
 		out.Changed = out.Changed || done.Changed
 	}
 	return out
+}
+
+// sweep removes what the run moved out of the sandbox when the case is over.
+func (r *run) sweep(id string, aside []string) {
+	for _, path := range aside {
+		root, _, found := strings.Cut(path, "/"+id+"/")
+		if !found {
+			continue // a backup beside its file
+		}
+		r.t.Cleanup(func() {
+			_, err := r.h.Conn.Run(context.Background(), conn.Cmd{Argv: []string{"rm", "-rf", "--", root + "/" + id}, As: r.h.As, Limit: limit})
+			require.NoError(r.t, err)
+		})
+	}
 }
 
 // settled plans again on the changed host.
