@@ -19,7 +19,7 @@ func TestArgs(t *testing.T) {
 		{"-i /k -l bob -F /etc/x", "identityfile=/k user=bob", "/etc/x"},
 		{"-o|ProxyCommand=ssh -W %h:%p jump", "proxycommand=ssh -W %h:%p jump", ""},
 		{"-o|ProxyCommand ssh -W %h:%p jump", "proxycommand=ssh -W %h:%p jump", ""},
-		{`-o|UserKnownHostsFile="/a b"`, "userknownhostsfile=/a b", ""},
+		{`-o|UserKnownHostsFile="/a b"`, `userknownhostsfile="/a b"`, ""},
 		{"-o ControlMaster=auto -o ControlPersist=60s -C -q -vvv -T -x", "", ""},
 		{"-o StrictHostKeyChecking=accept-new", "stricthostkeychecking=accept-new", ""},
 		{"-o StrictHostKeyChecking=yes", "stricthostkeychecking=yes", ""},
