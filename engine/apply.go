@@ -160,5 +160,5 @@ func (a *applier) fail(host string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	d := a.at(host)
-	d.err = errors.Join(d.err, err)
+	d.err = together(d.err, err)
 }

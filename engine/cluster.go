@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -217,7 +216,7 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		if m := by[name]; m != nil {
 			m.res.outcome, m.res.changed = d.out, d.out.Changed
 			if d.err != nil {
-				m.res.status, m.res.err = event.Failed, errors.Join(m.res.err, d.err)
+				m.res.status, m.res.err = event.Failed, together(m.res.err, d.err)
 			}
 		}
 	}

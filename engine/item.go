@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -140,7 +139,7 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 	for _, d := range got {
 		res.outcome.Changed = res.outcome.Changed || d.out.Changed
 		res.outcome.Steps = append(res.outcome.Steps, d.out.Steps...)
-		res.err = errors.Join(res.err, d.err)
+		res.err = together(res.err, d.err)
 	}
 	res.changed = res.outcome.Changed
 	res.own = it.s.Def.Result(in, res.outcome)
@@ -167,7 +166,7 @@ func (it *item) verify(ctx context.Context, in task.AnyInput, res *result) {
 	if it.s.Def.Kind(it.params) != task.State {
 		found, err := it.s.Def.Verify(ctx, it.read, in, res.outcome)
 		res.findings = append(res.findings, of(found, it.h.name())...)
-		if err = errors.Join(err, failed(found)); err != nil {
+		if err = together(err, failed(found)); err != nil {
 			res.status, res.err = event.Failed, fmt.Errorf("verify: %w", err)
 		}
 		return

@@ -97,7 +97,7 @@ func (r *run) attempts(ctx context.Context, h *host, s *playbook.BoundStep, sc *
 			return res
 		}
 		if err := r.pause(ctx, delay); err != nil {
-			res.status, res.err = event.Failed, errors.Join(res.err, err)
+			res.status, res.err = event.Failed, together(res.err, err)
 			return res
 		}
 	}
