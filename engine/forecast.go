@@ -12,7 +12,7 @@ import (
 // what it would leave is kept for later steps to read.
 func (it *item) forecast(in task.AnyInput, plan task.Plan, res *result) {
 	switch {
-	case plan.Empty():
+	case onlyWaits(plan):
 		res.status = event.OK
 	case opaque(plan):
 		res.status, res.unknown = event.Unknown, it.s.Title()
@@ -25,12 +25,23 @@ func (it *item) forecast(in task.AnyInput, plan task.Plan, res *result) {
 			target = it.target
 		}
 		o := it.r.host(target).overlay
-		change.Foresee(o, st.Change)
-		if st.Change.Opaque() {
-			o.Opaque = it.s.Title()
+		if st.Change.Opaque() && it.s.ChangesNothing() {
+			continue // the playbook's word: it only reads
 		}
+		o.Step = it.s.Title()
+		change.Foresee(o, st.Change)
 	}
 	res.own = it.s.Def.Result(in, res.outcome)
+}
+
+// onlyWaits tells a plan that changes nothing: it is empty, or waits for something.
+func onlyWaits(p task.Plan) bool {
+	for _, st := range p.Changes() {
+		if _, ok := st.Change.(*change.Wait); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // knowable tells whether what `register` would see is known before the step

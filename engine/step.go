@@ -229,9 +229,10 @@ func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
 		}
 	}
 	if res.status == event.Unknown {
-		h.mu.Lock()
-		h.overlay.Opaque = s.Title()
-		h.mu.Unlock()
+		// A step that cannot be planned yet may make anything; an opaque one has been foreseen.
+		if o := h.overlay; !s.Def.Control && o.Opaque == "" && res.unknown != s.Title() {
+			o.Opaque = res.unknown
+		}
 		for _, name := range s.Sets() {
 			h.cannotKnow(name, s.Title())
 		}

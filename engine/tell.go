@@ -68,7 +68,11 @@ func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 	}
 	e := event.Event{Kind: event.Result, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler,
 		Host: h.name(), Item: res.item, Status: res.status, Changes: res.changes, Text: res.text}
-	if res.unknown != "" {
+	switch res.unknown {
+	case "":
+	case s.Title():
+		e.Text = "what it does is not known before it has run"
+	default:
 		e.Text = "unknown until \"" + res.unknown + "\" has run"
 	}
 	if res.err != nil {

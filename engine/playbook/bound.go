@@ -75,3 +75,12 @@ func (b *Bound) HostNames() []string {
 	}
 	return out
 }
+
+// ChangesNothing tells a step that says so itself: changed_when: false.
+func (s *BoundStep) ChangesNothing() bool {
+	if len(s.ChangedWhen) != 1 {
+		return false
+	}
+	says, ok := s.ChangedWhen[0].Value.(bool)
+	return ok && !says
+}

@@ -128,17 +128,18 @@ func (t *Text) result(e event.Event) {
 	if e.Item != "" {
 		text = strings.TrimSpace("(" + line(e.Item) + ")  " + text)
 	}
-	if text == "" && len(e.Changes) > 0 && e.Status != event.OK {
-		text = line(e.Changes[0].Summary)
-		if n := len(e.Changes); n > 1 {
-			text += fmt.Sprintf("  (+%d more)", n-1)
-		}
+	inline := text == "" && len(e.Changes) == 1
+	switch {
+	case inline:
+		text = t.changeLine(e.Changes[0])
+	case text == "" && len(e.Changes) > 1:
+		text = count(len(e.Changes), "change")
 	}
 	t.row(e.Status, label(e), e.Host, text)
 	if t.opt.Quiet && e.Status != event.Failed && e.Status != event.Partial {
 		return
 	}
-	t.details(e)
+	t.details(e, inline)
 	if e.Status == event.Failed || e.Status == event.Partial {
 		t.failures.add(e)
 	}
@@ -159,12 +160,12 @@ func label(e event.Event) string {
 }
 
 // details are the lines below a result: what was left out, changes, outputs.
-func (t *Text) details(e event.Event) {
+func (t *Text) details(e event.Event, inline bool) {
 	for _, d := range e.Details {
 		t.printf("        %s\n", line(d))
 	}
 	if e.Kind == event.Forecast || t.opt.Verbose > 0 || hasDiff(e) {
-		t.changes(e)
+		t.changes(e, inline)
 	}
 	loud := t.opt.Output || t.opt.Verbose > 0 || e.Status == event.Failed || e.Status == event.Ignored
 	if loud {
@@ -194,27 +195,34 @@ func (t *Text) stream(prefix, s string) {
 	}
 }
 
-func (t *Text) changes(e event.Event) {
+// changes lists what is changed and how; inline tells that the result's own line has said what.
+func (t *Text) changes(e event.Event, inline bool) {
 	for _, c := range e.Changes {
-		risk, undo := "", ""
-		if c.Risk != "safe" {
-			risk = "  " + t.paint(yellow, strings.ToUpper(c.Risk))
+		if !inline {
+			t.printf("        %s\n", t.changeLine(c))
 		}
-		switch c.Undo {
-		case "none":
-			undo = "  no undo"
-		case "partial":
-			undo = "  partial undo"
-		}
-		where := ""
-		if c.Host != "" {
-			where = line(c.Host) + ": "
-		}
-		t.printf("        %s%s%s%s\n", where, line(c.Summary), risk, undo)
 		for _, l := range block(c.Diff, maxLines) {
 			t.printf("        %s\n", t.paint(diffColour(l), l))
 		}
 	}
+}
+
+// changeLine is one change: where, what, and what to know before it is done.
+func (t *Text) changeLine(c event.Change) string {
+	s := line(c.Summary)
+	if c.Host != "" {
+		s = line(c.Host) + ": " + s
+	}
+	if c.Risk != "safe" {
+		s += "  " + t.paint(yellow, strings.ToUpper(c.Risk))
+	}
+	switch c.Undo {
+	case "none":
+		s += "  no undo"
+	case "partial":
+		s += "  partial undo"
+	}
+	return s
 }
 
 func diffColour(l string) string {
