@@ -38,7 +38,7 @@ func askTar(ctx context.Context, h Host) (tarTool, error) {
 	var out strings.Builder
 	w := &limitWriter{w: &out, left: 64 << 10}
 	cmd := shCommand(h, nil, w, `tar --version 2>/dev/null | head -n 1
-tar --help 2>/dev/null | grep -oE -e '--(xattrs|acls|selinux|sparse|ignore-failed-read|no-unquote)\>' | sort -u`)
+tar --help 2>/dev/null | grep -oE -e '--(xattrs-include|xattrs|acls|selinux)\>' | sort -u`)
 	cmd.Limit = shortLimit
 	if _, err := h.Conn.Run(ctx, cmd); err != nil || w.err != nil {
 		return t, errors.Join(w.err, err)
@@ -52,6 +52,9 @@ tar --help 2>/dev/null | grep -oE -e '--(xattrs|acls|selinux|sparse|ignore-faile
 		if strings.Contains(help, o) {
 			t.options = append(t.options, o)
 		}
+	}
+	if strings.Contains(help, "--xattrs-include") { // without it, unpacking leaves out all but user.*
+		t.options = append(t.options, "--xattrs-include=*")
 	}
 	return t, nil
 }

@@ -103,6 +103,7 @@ echo d > ../sysconfig/docker; echo d2 > ../sysconfig/docker-network
 		sh(t, root, `chown 65534:12345 etc/origin/master/master-config.yaml
 chown -h 1:2 etc/origin/master/link
 setfattr -n security.selinux -v system_u:object_r:etc_t:s0 etc/origin/master/master-config.yaml
+setfattr -n trusted.note -v hello etc/origin/master/empty
 mknod etc/origin/node/null c 1 3`)
 	}
 	return root
