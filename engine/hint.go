@@ -28,11 +28,25 @@ func explain(host string, err error) (cause, hint string) {
 	case errors.As(err, &lost):
 		return "connection lost", fmt.Sprintf("what the last step did is in doubt: look at %s before running it again", host)
 	case errors.As(err, &unreach):
-		return "no connection: " + unreach.Stage, fmt.Sprintf("dayops ping %s -v", host)
+		return "no connection: " + unreach.Stage, unreachableHint(host, unreach)
 	case errors.Is(err, context.DeadlineExceeded):
 		return "took too long", "raise `timeout:` of the task, or find out what it waits for"
 	}
 	return err.Error(), ""
+}
+
+func unreachableHint(host string, e *conn.UnreachableError) string {
+	switch e.Stage {
+	case "resolve":
+		return "check the name, or set ansible_host"
+	case "connect":
+		return fmt.Sprintf("is it up, and is the address right (%s)? then: dayops ping %s", e.Addr, host)
+	case "proxy":
+		return "check ProxyJump or ProxyCommand (ansible_ssh_common_args, ~/.ssh/config)"
+	case "settings":
+		return "dayops inventory --host " + host
+	}
+	return "dayops ping " + host
 }
 
 func explainKey(host string, e *conn.HostKeyError) (cause, hint string) {

@@ -39,7 +39,15 @@ func (a *app) main(args []string) (code int) {
 	}()
 	root := a.root()
 	root.SetArgs(args)
-	err := root.Execute()
+	// Until a command has begun, every error is one of the command line.
+	begun := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
+	cmd, err := root.ExecuteC()
+	var c *coded
+	if err != nil && !begun && !errors.As(err, &c) {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		err = usage(cmd.CommandPath()+" --help", "%s", first)
+	}
 	a.show(err)
 	return codeOfError(err)
 }
