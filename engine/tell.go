@@ -79,6 +79,12 @@ func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 		e.Text = res.err.Error()
 		e.Cause, e.Hint = explain(h.name(), res.err)
 	}
+	for _, o := range res.outcome.Steps {
+		e.Details = append(e.Details, o.Notes...)
+	}
+	if res.status == event.Partial {
+		e.Cause, e.Hint = "done but incomplete", "the lines under the host name what is missing; the rest is whole"
+	}
 	if res.hidden {
 		r.censor(&e)
 	} else {

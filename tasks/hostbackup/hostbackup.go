@@ -217,7 +217,7 @@ func (hostBackup) Result(in task.Input[Params, State], out task.Outcome) any {
 		r.Msg = summary(in.State.Items, len(in.State.Missed), in.State.Bytes, len(in.State.Absent))
 		return r
 	}
-	r.Msg = summary(r.Items, len(r.Missed), r.Bytes, len(r.Absent)) + "  verified"
+	r.Msg = summary(r.Items, len(r.Missed), r.Bytes, len(r.Absent)) + "  verified  " + r.Path
 	return r
 }
 

@@ -155,7 +155,7 @@ echo a > etc/origin/master/master-config.yaml; echo b > etc/origin/node/tmp/x; e
 	require.Empty(t, found)
 	res := task1.Result(in, out).(Result)
 	require.Equal(t, filepath.Join(dir, "m0", "2026-11-22T031207Z"), res.Path)
-	require.Equal(t, "8 of 9 items  10 B  "+itoa(len(res.Absent))+" absent  verified", res.Msg)
+	require.Equal(t, "8 of 9 items  10 B  "+itoa(len(res.Absent))+" absent  verified  "+res.Path, res.Msg)
 	require.Equal(t, []Missed{{"/etc/nothing", "not there"}}, res.Missed)
 	require.True(t, res.Partial && res.Verified)
 

@@ -130,6 +130,8 @@ func (t *Text) result(e event.Event) {
 	}
 	inline := text == "" && len(e.Changes) == 1
 	switch {
+	case inline && e.RC != nil:
+		text = fmt.Sprintf("rc=%d", *e.RC)
 	case inline:
 		text = t.changeLine(e.Changes[0])
 	case text == "" && len(e.Changes) > 1:
