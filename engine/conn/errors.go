@@ -10,7 +10,7 @@ import (
 type UnreachableError struct {
 	Host  string        // inventory name
 	Addr  string        // host:port, or the ProxyCommand
-	Stage string        // "resolve", "connect", "proxy", "handshake"
+	Stage string        // "config", "resolve", "connect", "proxy", "handshake"
 	Limit time.Duration // set when a limit of ours ended the attempt
 	Err   error
 }

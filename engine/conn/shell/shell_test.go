@@ -57,7 +57,11 @@ func TestLoginShells(t *testing.T) {
 	for _, shell := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}, {"zsh"}, {"ksh"}, {"mksh"}, {"fish"}, {"csh"}, {"tcsh"}} {
 		t.Run(shell[0], func(t *testing.T) {
 			if _, err := exec.LookPath(shell[0]); err != nil {
-				t.Skip("needs " + shell[0])
+				switch shell[0] {
+				case "busybox", "fish", "tcsh": // the families; the others are like one of them
+					t.Skip("needs " + shell[0])
+				}
+				return
 			}
 			all := make([]byte, 0, 127)
 			for b := byte(1); b < 0x80; b++ {

@@ -177,15 +177,18 @@ func TestRoute(t *testing.T) {
 
 // Hosts must not cost a process each where no file says a word about them.
 func TestNoForkWithoutConfig(t *testing.T) {
-	d := testDialer(t, Options{SSHProgram: "/bin/false"})
-	_, err := d.route(conn.Target{Name: "a"})
-	if err != nil && d.configMatters([]string{systemConfig}) {
-		t.Skip("needs a " + systemConfig + " without settings of its own")
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/more", []byte("Host *\n  GSSAPIAuthentication yes\n"), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/plain", []byte("Include more\nHost *\n  SendEnv LANG LC_*\n  HashKnownHosts yes\n"), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/says", []byte("Host b\n  Port=1\n"), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/includes", []byte("Include s*s\n"), 0o600))
+	for file, forks := range map[string]bool{"plain": false, "none/there": false, "says": true, "includes": true} {
+		d := testDialer(t, Options{SSHProgram: "/bin/false", ConfigFile: dir + "/" + file})
+		_, err := d.route(conn.Target{Name: "a"})
+		if forks {
+			require.ErrorContains(t, err, "ssh -G a", file)
+		} else {
+			require.NoError(t, err, file)
+		}
 	}
-	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(d.opts.Home+"/.ssh", 0o700))
-	require.NoError(t, os.WriteFile(d.opts.Home+"/.ssh/config", []byte("Host b\n Port 1\n"), 0o600))
-	d = testDialer(t, Options{SSHProgram: "/bin/false", Home: d.opts.Home})
-	_, err = d.route(conn.Target{Name: "a"})
-	require.ErrorContains(t, err, "ssh -G a")
 }

@@ -200,28 +200,7 @@ func TestHostileCommands(t *testing.T) {
 		defer c.Close()
 		return c.Run(t.Context(), conn.Cmd{Argv: []string{"x"}, Limit: 3 * time.Second})
 	}
-	// Floods both outputs, before the mark and after.
-	r, err := run(func(line string, ch ssh.Channel) {
-		chunk := bytes.Repeat([]byte("n"), 32<<10)
-		for range 200 {
-			ch.Write(chunk)
-			ch.Stderr().Write(chunk)
-		}
-		for _, w := range []io.Writer{ch, ch.Stderr()} {
-			io.WriteString(w, mark(line)+"\nout")
-			for range 200 {
-				w.Write(chunk)
-			}
-		}
-		exitStatus(ch, 3)
-	})
-	require.NoError(t, err)
-	require.Equal(t, 3, r.Code)
-	require.Len(t, r.Stdout.Head, conn.CaptureHead)
-	require.Equal(t, int64(3+200*32<<10), int64(len(r.Stdout.Head)+len(r.Stdout.Tail))+r.Stdout.Dropped)
-	require.True(t, bytes.HasPrefix(r.Stderr.Head, []byte("outnnn")))
-
-	_, err = run(func(line string, ch ssh.Channel) {}) // no status at all
+	_, err := run(func(line string, ch ssh.Channel) {}) // no status at all
 	require.True(t, isLost(err), "%v", err)
 	_, err = run(func(line string, ch ssh.Channel) { // an account that cannot log in
 		io.WriteString(ch, "This account is currently not available.\n")
@@ -236,7 +215,7 @@ func TestHostileCommands(t *testing.T) {
 		time.Sleep(10 * time.Second)
 	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	r, err = run(func(line string, ch ssh.Channel) { // an unheard-of signal
+	r, err := run(func(line string, ch ssh.Channel) { // an unheard-of signal
 		io.WriteString(ch.Stderr(), mark(line)+"\n")
 		ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
 			Signal     string
@@ -250,6 +229,33 @@ func TestHostileCommands(t *testing.T) {
 		ch.SendRequest("exit-status", false, []byte{1})
 	})
 	require.True(t, isLost(err), "%v", err)
+}
+
+// Output floods are drained and bounded, before the mark and after.
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	s := sshtest.StartInProcess(t, sshtest.Behaviour{Exec: func(line string, ch ssh.Channel) bool {
+		chunk := bytes.Repeat([]byte("n"), 32<<10)
+		for range 200 {
+			ch.Write(chunk)
+			ch.Stderr().Write(chunk)
+		}
+		for _, w := range []io.Writer{ch, ch.Stderr()} {
+			io.WriteString(w, mark(line)+"\nout")
+			for range 200 {
+				w.Write(chunk)
+			}
+		}
+		exitStatus(ch, 3)
+		return true
+	}})
+	r, err := dial(t, testDialer(t, Options{ConfigFile: "none"}), s.Target("web")).Run(t.Context(), conn.Cmd{Argv: []string{"x"}})
+	require.NoError(t, err)
+	require.Equal(t, 3, r.Code)
+	require.Len(t, r.Stdout.Head, conn.CaptureHead)
+	require.Equal(t, int64(3+200*32<<10), int64(len(r.Stdout.Head)+len(r.Stdout.Tail))+r.Stdout.Dropped)
+	require.True(t, bytes.HasPrefix(r.Stderr.Head, []byte("outnnn")))
+
 }
 
 // A host whose SFTP server talks nonsense gets its files by cat.

@@ -123,17 +123,21 @@ func TestSudo(t *testing.T) {
 	})
 	t.Run("refusals", func(t *testing.T) {
 		t.Parallel()
-		requireRefused(t, sudoConn(t, s, asks, ""), "root", conn.NeedsPassword)
-		requireRefused(t, sudoConn(t, s, none, testPassword), "root", conn.NotAllowed)
-		requireRefused(t, sudoConn(t, s, none, ""), "root", conn.NeedsPassword)
-		requireRefused(t, sudoConn(t, s, few, ""), "root", conn.NeedsPassword)
-		requireRefused(t, sudoConn(t, s, few, testPassword), "root", conn.NotAllowed)
-		requireRefused(t, sudoConn(t, s, tty, testPassword), "root", conn.RequiresTTY)
-		requireRefused(t, sudoConn(t, s, free, ""), "dayopst-nobody", conn.NoSuchUser)
-		target := s.Target("web")
-		target.User, target.BecomeMethod = free, "doas"
-		requireRefused(t, dial(t, testDialer(t, Options{ConfigFile: "none"}), target), "root", conn.BecomeFailed)
+		sudoRefusals(t, s, asks, none, few, tty, free)
 	})
+}
+
+func sudoRefusals(t *testing.T, s *sshtest.Server, asks, none, few, tty, free string) {
+	requireRefused(t, sudoConn(t, s, asks, ""), "root", conn.NeedsPassword)
+	requireRefused(t, sudoConn(t, s, none, testPassword), "root", conn.NotAllowed)
+	requireRefused(t, sudoConn(t, s, none, ""), "root", conn.NeedsPassword)
+	requireRefused(t, sudoConn(t, s, few, ""), "root", conn.NeedsPassword)
+	requireRefused(t, sudoConn(t, s, few, testPassword), "root", conn.NotAllowed)
+	requireRefused(t, sudoConn(t, s, tty, testPassword), "root", conn.RequiresTTY)
+	requireRefused(t, sudoConn(t, s, free, ""), "dayopst-nobody", conn.NoSuchUser)
+	target := s.Target("web")
+	target.User, target.BecomeMethod = free, "doas"
+	requireRefused(t, dial(t, testDialer(t, Options{ConfigFile: "none"}), target), "root", conn.BecomeFailed)
 }
 
 func readFile(name string) string {
