@@ -15,10 +15,12 @@ type Overlay struct {
 	Files    map[string]OverlayFile
 	Units    map[string]reader.Unit
 	Packages map[string]*reader.Package // nil: would be removed. A version is not known beforehand
-	// Opaque is set once a change was planned whose effects nobody knows
-	// (an Exec without a probe, a package that may bring units and files):
-	// what a later step does not find may be there by then.
+	// Opaque is set once a change was planned whose effects nobody knows (an
+	// Exec without a probe): what a later step does not find may be there by then.
 	Opaque string // name of the step that made it so
+	// Brings is set once a package was planned: units, packages, and files where
+	// packages put them, may be there by then.
+	Brings string // name of the step that made it so
 	// Step is the name of the step whose changes are being foreseen. The engine
 	// sets it before Foresee.
 	Step string
@@ -53,6 +55,24 @@ func (o *Overlay) opaque(summary string) {
 	if o.Opaque == "" {
 		o.Opaque = o.step(summary)
 	}
+}
+
+// brings says that from here on a package's files and units may be there.
+func (o *Overlay) brings(summary string) {
+	if o.Brings == "" {
+		o.Brings = o.step(summary)
+	}
+}
+
+// packaged tells the places where packages put files. /srv, /home, /root, /tmp,
+// /mnt and the like are the site's own (FHS 3.0).
+func packaged(p string) bool {
+	top, _, _ := strings.Cut(strings.TrimPrefix(path.Clean(p), "/"), "/")
+	switch top {
+	case "etc", "usr", "var", "opt", "bin", "sbin", "boot", "run":
+		return true
+	}
+	return strings.HasPrefix(top, "lib")
 }
 
 func (o *Overlay) put(at string, f OverlayFile) {

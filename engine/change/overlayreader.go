@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -39,10 +40,18 @@ func Over(r *reader.Reader, o *Overlay) *OverlayReader { return &OverlayReader{r
 // unknown is the error for what is not there and may be by then; nil when the
 // absence is certain.
 func (r *OverlayReader) unknown(what string) error {
-	if r.o.Opaque == "" {
+	if step := cmp.Or(r.o.Opaque, r.o.Brings); step != "" {
+		return &UnknownError{Step: step, What: what}
+	}
+	return nil
+}
+
+// unknownPath is unknown for a path.
+func (r *OverlayReader) unknownPath(p string) error {
+	if r.o.Opaque == "" && !packaged(p) {
 		return nil
 	}
-	return &UnknownError{Step: r.o.Opaque, What: what}
+	return r.unknown(p)
 }
 
 // planned is what the overlay alone says about a path. certain is false where
@@ -154,7 +163,7 @@ func (r *OverlayReader) look(ctx context.Context, get func(context.Context, ...s
 			f = r.made(path.Clean(p)).File
 		}
 		if !f.Exists {
-			if err := r.unknown(p); err != nil {
+			if err := r.unknownPath(p); err != nil {
 				return nil, err
 			}
 		}
@@ -175,7 +184,7 @@ func (r *OverlayReader) ReadFile(ctx context.Context, name string, max int64) ([
 		case !certain:
 			data, err := r.base.ReadFile(ctx, at, max)
 			if errors.Is(err, fs.ErrNotExist) {
-				if unknown := r.unknown(name); unknown != nil {
+				if unknown := r.unknownPath(name); unknown != nil {
 					return nil, unknown
 				}
 			}
@@ -257,7 +266,7 @@ func (r *OverlayReader) arrange(all map[string]reader.File, roots []string) ([]r
 	}
 	for _, root := range roots {
 		if !slices.ContainsFunc(out, func(f reader.File) bool { return reached(f.Path, []string{root}) }) {
-			if err := r.unknown(root); err != nil {
+			if err := r.unknownPath(root); err != nil {
 				return nil, err
 			}
 			out = append(out, reader.File{Path: root})

@@ -271,6 +271,6 @@ func (p *Package) effect(o *Overlay) {
 		o.setPackage(baseName(p.Manager, n), nil)
 	}
 	if len(p.missing(p.Before)) > 0 || p.Latest {
-		o.opaque(p.Summary())
+		o.brings(p.Summary())
 	}
 }

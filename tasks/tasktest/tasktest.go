@@ -177,7 +177,7 @@ func (r *run) foresee(plan task.Plan) *change.Overlay {
 	for _, s := range plan.Changes() {
 		change.Foresee(o, s.Change)
 	}
-	if r.c.Unforeseen != "" || o.Opaque != "" {
+	if r.c.Unforeseen != "" || o.Opaque != "" || o.Brings != "" {
 		return o
 	}
 	in, next, ok := r.look(change.Over(r.h.Reader, o), false)
