@@ -120,7 +120,8 @@ func (t *Text) row(s event.Status, label, host, text string) {
 	if t.opt.Quiet && (s == event.OK || s == event.Changed || s == event.Skipped) {
 		return
 	}
-	t.printf("  %s %-*s  %s\n", t.paint(colourOf(s), fmt.Sprintf("%-11s", label)), t.width, line(host), text)
+	rest := strings.TrimRight(fmt.Sprintf("%-*s  %s", t.width, line(host), text), " ")
+	t.printf("  %s %s\n", t.paint(colourOf(s), fmt.Sprintf("%-11s", label)), rest)
 }
 
 func (t *Text) result(e event.Event) {
