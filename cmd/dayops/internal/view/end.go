@@ -124,6 +124,9 @@ func (t *Text) summary(e event.Event) {
 		what += fmt.Sprintf(", %d unknown until an earlier step has run", unknown)
 	}
 	t.printf("\n%s  %s  %.1fs\n", t.paint(colour, word), what, e.Seconds)
+	if len(t.failures.order) > 0 {
+		t.printf("next: dayops history show %s -v    all that was said\n", line(e.Run))
+	}
 	if code != 0 {
 		t.printf("exit %d%s\n", code, bracket(line(e.Text)))
 	}
