@@ -46,7 +46,7 @@ func (a *applier) run(ctx context.Context, p task.Plan, self string) map[string]
 	// Finally outlives an interrupt: what was stopped must be started again.
 	fin := context.WithoutCancel(ctx)
 	for _, st := range p.Finally {
-		a.step(fin, st, self, false)
+		_ = a.step(fin, st, self, false) // kept in a.done, and the others have to run all the same
 	}
 	return a.done
 }

@@ -15,7 +15,6 @@ import (
 type result struct {
 	status   event.Status
 	text     string
-	details  []string
 	err      error
 	item     string
 	changes  []event.Change
@@ -27,7 +26,6 @@ type result struct {
 	hidden   bool // no_log
 	items    []result
 	facts    map[string]any
-	verified string // a State task whose second plan was not empty: what is left
 }
 
 // value is what `register` sees: the engine's keys and the task's own.

@@ -153,7 +153,7 @@ func (s *treeSet) stream(ctx context.Context, batch []unit, scratch io.ReadWrite
 	defer stop()
 	w := &limitWriter{w: io.MultiWriter(scratch, s.progress()), left: limit, stop: stop}
 	res, err := s.h.Conn.Run(runCtx, conn.Cmd{
-		Argv: s.tar.create(s.root), Env: plainEnv, As: s.h.As, Stdin: strings.NewReader(names.String()), Stdout: w,
+		Argv: s.tar.create(s.root), Env: plainEnv(), As: s.h.As, Stdin: strings.NewReader(names.String()), Stdout: w,
 	})
 	if w.full {
 		return nil, nil, fmt.Errorf("the host's tar sends more than the %d bytes that it was asked for", limit)

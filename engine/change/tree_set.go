@@ -175,12 +175,12 @@ trust list`
 )
 
 // extra takes a script's output. That it fails is no reason to give up the rest.
-func (s *treeSet) extra(ctx context.Context, name, script string) error {
+func (s *treeSet) extra(ctx context.Context, name, script string) (err error) {
 	f, free, err := s.set.Scratch()
 	if err != nil {
 		return err
 	}
-	defer free()
+	defer func() { err = errors.Join(err, free()) }()
 	w := &limitWriter{w: f, left: maxExtra}
 	res, err := s.h.Conn.Run(ctx, shCommand(s.h, nil, w, script, s.root))
 	if w.full {

@@ -13,7 +13,7 @@ import (
 )
 
 // plainEnv keeps a host's settings from changing what our programs print.
-var plainEnv = map[string]string{"LC_ALL": "C", "TAR_OPTIONS": ""}
+func plainEnv() map[string]string { return map[string]string{"LC_ALL": "C", "TAR_OPTIONS": ""} }
 
 const shortLimit = 60 * time.Second // of a command that only asks
 
@@ -76,6 +76,6 @@ func (t tarTool) create(root string) []string {
 func shCommand(h Host, stdin io.Reader, stdout io.Writer, script string, args ...string) conn.Cmd {
 	return conn.Cmd{
 		Argv: append([]string{"/bin/sh", "-c", "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH\n" + script, "dayops"}, args...),
-		Env:  plainEnv, As: h.As, Stdin: stdin, Stdout: stdout,
+		Env:  plainEnv(), As: h.As, Stdin: stdin, Stdout: stdout,
 	}
 }

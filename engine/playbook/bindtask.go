@@ -48,7 +48,7 @@ func (b *binder) taskOf(s *Step) *task.Definition {
 func (b *binder) unknownKey(p strictyaml.Pair, hasTask bool) (text, hint string) {
 	name := taskName(p.Key)
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		for _, own := range []string{renamedTasks[name[i+1:]], b.ownTask(name[i+1:])} {
+		for _, own := range []string{renamedTasks()[name[i+1:]], b.ownTask(name[i+1:])} {
 			if own != "" {
 				return fmt.Sprintf("the collection task %q is not available", p.Key), own
 			}
@@ -58,8 +58,8 @@ func (b *binder) unknownKey(p strictyaml.Pair, hasTask bool) (text, hint string)
 	keyword := source.Nearest(name, stepKeyNames())
 	near := source.Nearest(name, b.env.Tasks.Names())
 	switch {
-	case renamedTasks[name] != "":
-		return fmt.Sprintf("unknown task %q", p.Key), renamedTasks[name]
+	case renamedTasks()[name] != "":
+		return fmt.Sprintf("unknown task %q", p.Key), renamedTasks()[name]
 	case hasTask:
 		return fmt.Sprintf("unknown key %q of a task", p.Key), orElse(source.DidYouMean(name, stepKeyNames()), "it is neither a keyword nor the one task")
 	case near != "":

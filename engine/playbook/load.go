@@ -72,7 +72,7 @@ func (l *loader) play(n *strictyaml.Node, index int) *Play {
 		l.ms.Add(n.Mistake("a play must be a map with hosts and tasks", ""))
 		return nil
 	}
-	n = l.refuseWords(n, playWords)
+	n = l.refuseWords(n, playWords())
 	if n == nil {
 		return nil
 	}
@@ -230,7 +230,7 @@ func (l *loader) varName(name string, at *strictyaml.Node, what string) bool {
 		}
 		l.ms.Add(at.Mistake(fmt.Sprintf("%q cannot be the name of %s", name, what), hint))
 		return false
-	case expressionWords[name]:
+	case isExpressionWord(name):
 		l.ms.Add(at.Mistake(fmt.Sprintf("%q cannot be the name of %s", name, what), "it is a word of the expression language"))
 		return false
 	}

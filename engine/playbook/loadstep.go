@@ -78,7 +78,7 @@ func (l *loader) step(n *strictyaml.Node, handler bool) *Step {
 		return nil
 	}
 	whole := n
-	if n = l.refuseWords(n, stepWords); n == nil {
+	if n = l.refuseWords(n, stepWords()); n == nil {
 		return nil
 	}
 	known := strictyaml.Node{Kind: strictyaml.Map, Pos: n.Pos, Line: n.Line}

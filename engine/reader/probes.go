@@ -1,5 +1,7 @@
 package reader
 
+import "slices"
+
 // Pattern is one row of the table: words that must match exactly, with places
 // that are checked by kind. "..." after the last word allows one or more of it.
 //
@@ -15,8 +17,11 @@ type Pattern struct {
 // Probes is the reviewed table of what Probe may run. A row is added only with
 // the reason why no argument that fits it can write, signal, or block.
 func Probes() []Pattern {
+	return slices.Concat(timeProbes(), entropyProbes(), machineProbes(), fileProbes(), systemdProbes(), packageProbes(), storageProbes(), networkProbes())
+}
+
+func timeProbes() []Pattern {
 	return []Pattern{
-		// Time.
 		{"timedatectl", "status is the default verb; it reads properties"},
 		{"timedatectl status", "reads properties"},
 		{"timedatectl show", "reads properties"},
@@ -40,12 +45,20 @@ func Probes() []Pattern {
 		{"ntpstat", "prints the state of synchronisation"},
 		{"date +%s", "prints the clock"},
 		{"date +%s.%N", "prints the clock"},
-		// Entropy.
+	}
+}
+
+func entropyProbes() []Pattern {
+	return []Pattern{
 		{"cat /proc/sys/kernel/random/<leaf>", "reading these draws nothing from the pool"},
 		{"cat /sys/class/misc/hw_random/<leaf>", "attributes of the driver; the device itself is in /dev"},
 		{"ls /sys/class/misc/hw_random", "lists a folder"},
 		{"rngd --version", "prints its version; -v starts the daemon in some versions"},
-		// The machine.
+	}
+}
+
+func machineProbes() []Pattern {
+	return []Pattern{
 		{"uname -a", "prints"}, {"uname -r", "prints"}, {"uname -m", "prints"}, {"uname -n", "prints"},
 		{"hostname", "without an argument it prints"},
 		{"hostname -f", "prints"}, {"hostname -s", "prints"}, {"hostname -I", "prints"},
@@ -65,7 +78,11 @@ func Probes() []Pattern {
 		{"id", "prints"}, {"id -u", "prints"}, {"id -un", "prints"}, {"id <account>", "prints"},
 		{"getent <words> <name>", "reads a name database"},
 		{"getent passwd", "reads a name database"}, {"getent group", "reads a name database"},
-		// Programs and files.
+	}
+}
+
+func fileProbes() []Pattern {
+	return []Pattern{
 		{"command -v <leaf>", "looks along PATH"},
 		{"test -e <path>", "looks"}, {"test -f <path>", "looks"}, {"test -d <path>", "looks"}, {"test -L <path>", "looks"},
 		{"test -s <path>", "looks"}, {"test -x <path>", "looks"}, {"test -r <path>", "looks"},
@@ -73,7 +90,11 @@ func Probes() []Pattern {
 		{"readlink -f <path>", "resolves a path"}, {"readlink -e <path>", "resolves a path"},
 		{"stat -f -c <words> <path>", "prints what statfs says"},
 		{"getfacl -p <path>", "prints"}, {"getfattr -d -m - <path>", "prints"},
-		// systemd.
+	}
+}
+
+func systemdProbes() []Pattern {
+	return []Pattern{
 		{"systemctl is-active <unit>", "asks"}, {"systemctl is-enabled <unit>", "asks"}, {"systemctl is-failed <unit>", "asks"},
 		{"systemctl is-system-running", "asks; without --wait it does not block"},
 		{"systemctl show <unit>...", "prints properties"},
@@ -88,7 +109,11 @@ func Probes() []Pattern {
 		{"systemctl --version", "prints"},
 		{"systemctl --failed --no-legend --no-pager", "lists"},
 		{"journalctl -u <unit> -n <n> --no-pager", "reads the journal; -n bounds it, and nothing rotates or vacuums"},
-		// Packages.
+	}
+}
+
+func packageProbes() []Pattern {
+	return []Pattern{
 		{"rpm -q <package>...", "a query"}, {"rpm -qa", "a query"},
 		{"rpm -q --whatprovides <path>", "a query"}, {"rpm -qf <path>", "a query"},
 		{"dpkg-query -W", "a query"}, {"dpkg-query -W <package>...", "a query"}, {"dpkg-query -S <path>", "a query"},
@@ -96,7 +121,11 @@ func Probes() []Pattern {
 		{"dnf -q -C check-update <package>...", "compares with the lists at hand (-C); fetches and installs nothing, writes only its log"},
 		{"yum -q -C check-update <package>...", "as above"},
 		{"apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy <package>...", "reads the lists at hand, fetches nothing; the options keep it from writing its cache"},
-		// Storage.
+	}
+}
+
+func storageProbes() []Pattern {
+	return []Pattern{
 		{"df -P", "prints"}, {"df -Pk", "prints"}, {"df -PT", "prints"}, {"df -hT", "prints"}, {"df -Pi", "prints"},
 		{"df -P <path>...", "prints"}, {"df -Pk <path>...", "prints"}, {"df -PT <path>...", "prints"}, {"df -Pi <path>...", "prints"},
 		{"df -B1 -P <path>...", "prints"},
@@ -105,7 +134,11 @@ func Probes() []Pattern {
 		{"vgs --reportformat json --units b", "reports"}, {"lvs --reportformat json --units b", "reports"}, {"pvs --reportformat json --units b", "reports"},
 		{"lsblk -b -P -o <words>", "prints"}, {"lsblk -J -b -o <words>", "prints"},
 		{"findmnt -n -o <words> <path>", "prints"}, {"findmnt -n -o <words> -T <path>", "prints"},
-		// Network.
+	}
+}
+
+func networkProbes() []Pattern {
+	return []Pattern{
 		{"ss -ltn", "lists sockets"}, {"ss -lun", "lists sockets"}, {"ss -ltnp", "lists sockets"}, {"ss -H -ltn", "lists sockets"},
 		{"ip -o addr show", "prints"}, {"ip -o link show", "prints"}, {"ip -o route show", "prints"}, {"ip -j addr show", "prints"}, {"ip route get <name>", "asks the routing table"},
 	}

@@ -44,15 +44,19 @@ func Printable(s string) string {
 }
 
 // special are the mode bits above 0777, as Unix and as Go has them.
-var special = [...]struct {
+func special() [3]specialBit {
+	return [3]specialBit{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}}
+}
+
+type specialBit struct {
 	unix uint32
 	mode fs.FileMode
-}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}}
+}
 
 // ModeOf is a mode as chmod and stat have it (04755) in Go's bits.
 func ModeOf(unix uint32) fs.FileMode {
 	m := fs.FileMode(unix & 0o777)
-	for _, s := range special {
+	for _, s := range special() {
 		if unix&s.unix != 0 {
 			m |= s.mode
 		}
@@ -63,7 +67,7 @@ func ModeOf(unix uint32) fs.FileMode {
 // Octal is a mode as chmod reads it: "0644", "4755".
 func Octal(m fs.FileMode) string {
 	n := uint32(m.Perm())
-	for _, s := range special {
+	for _, s := range special() {
 		if m&s.mode != 0 {
 			n |= s.unix
 		}

@@ -45,7 +45,7 @@ type params struct {
 	Max     Size              `yaml:"max"`
 	Any     any               `yaml:"any"`
 	Node    *Node             `yaml:"node"`
-	hidden  string
+	hidden  string            //nolint:unused // the decoder has to pass over it
 	Ignored string
 }
 

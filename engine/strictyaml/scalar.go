@@ -12,6 +12,7 @@ import (
 	"github.com/dayops/dayops/engine/source"
 )
 
+//nolint:gochecknoglobals // constants, if types could be
 var (
 	nodeType    = reflect.TypeFor[*Node]()
 	anyType     = reflect.TypeFor[any]()

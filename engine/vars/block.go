@@ -13,7 +13,6 @@ import (
 // no tag reads a file.
 type blockParser struct {
 	depth int
-	loops int
 }
 
 type tagParser func(b *blockParser, at *tokens.Token, p, args *parser.Parser) (nodes.ControlStructure, error)

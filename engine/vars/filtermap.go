@@ -199,9 +199,15 @@ func filterSubelements(m *machine, in any, a *arguments) any {
 	return out
 }
 
-// mutators are methods of Python that change a value in place; calling one gets
-// a hint when it runs.
-var mutators = []string{"append", "extend", "insert", "remove", "pop", "update", "setdefault"}
+// isMutator tells the methods of Python that change a value in place; calling
+// one gets a hint when it runs.
+func isMutator(name string) bool {
+	switch name {
+	case "append", "extend", "insert", "remove", "pop", "update", "setdefault":
+		return true
+	}
+	return false
+}
 
 func methodNames() []string {
 	return []string{"upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith", "replace",

@@ -200,11 +200,26 @@ func (l *lexer) space() {
 	}
 }
 
-var keywords = map[string]tokens.Type{"and": tokens.And, "or": tokens.Or, "not": tokens.Not, "in": tokens.In, "is": tokens.Is}
+// word is the kind of token that a word is.
+func word(s string) tokens.Type {
+	switch s {
+	case "and":
+		return tokens.And
+	case "or":
+		return tokens.Or
+	case "not":
+		return tokens.Not
+	case "in":
+		return tokens.In
+	case "is":
+		return tokens.Is
+	}
+	return tokens.Name
+}
 
 func (l *lexer) token() *syntaxError {
 	at := l.pos
-	r, w := utf8.DecodeRuneInString(l.src[at:])
+	r, _ := utf8.DecodeRuneInString(l.src[at:])
 	switch {
 	case r == '\'' || r == '"':
 		return l.str(byte(r))
@@ -212,23 +227,20 @@ func (l *lexer) token() *syntaxError {
 		return l.number()
 	case r == '_' || unicode.IsLetter(r):
 		for l.pos < len(l.src) {
-			r, w = utf8.DecodeRuneInString(l.src[l.pos:])
+			r, w := utf8.DecodeRuneInString(l.src[l.pos:])
 			if r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
 				break
 			}
 			l.pos += w
 		}
-		word := l.src[at:l.pos]
-		if t, ok := keywords[word]; ok {
-			l.emit(t, word, at)
-		} else {
-			l.emit(tokens.Name, word, at)
-		}
+		s := l.src[at:l.pos]
+		l.emit(word(s), s, at)
 		return nil
 	}
 	return l.operator(r)
 }
 
+//nolint:gochecknoglobals // read only, and read for every token
 var operators = map[string]tokens.Type{
 	"==": tokens.Equals, "!=": tokens.Ne, ">=": tokens.GreaterThanOrEqual, "<=": tokens.LowerThanOrEqual,
 	"//": tokens.FloorDivision, "**": tokens.Power,
@@ -239,7 +251,15 @@ var operators = map[string]tokens.Type{
 	"{": tokens.LeftBrace, "}": tokens.RightBrace,
 }
 
-var closers = map[string]byte{"(": ')', "[": ']', "{": '}'}
+func closer(open string) byte {
+	switch open {
+	case "(":
+		return ')'
+	case "[":
+		return ']'
+	}
+	return '}'
+}
 
 func (l *lexer) operator(r rune) *syntaxError {
 	at := l.pos
@@ -259,7 +279,7 @@ func (l *lexer) operator(r rune) *syntaxError {
 		if len(l.brackets) >= maxDepth {
 			return l.fail(at, "brackets nested too deeply", "")
 		}
-		l.brackets = append(l.brackets, closers[op])
+		l.brackets = append(l.brackets, closer(op))
 	case ")", "]", "}":
 		n := len(l.brackets)
 		if n == 0 || l.brackets[n-1] != op[0] {

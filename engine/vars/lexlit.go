@@ -32,13 +32,25 @@ func (l *lexer) str(quote byte) *syntaxError {
 	return nil
 }
 
-var simpleEscapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a", '\\': `\`, '\'': "'", '"': `"`, '\n': ""}
+// simpleEscape is what a backslash and c stand for.
+func simpleEscape(c byte) (string, bool) {
+	switch c {
+	case '\\', '\'', '"':
+		return string(rune(c)), true
+	case '\n': // the text goes on in the next line
+		return "", true
+	}
+	if i := strings.IndexByte("ntrbfva", c); i >= 0 {
+		return "\n\t\r\b\f\v\a"[i : i+1], true
+	}
+	return "", false
+}
 
 // unescape reads the escape at the start of s and tells its length. Unlike
 // Python it knows no octal escapes: '\1' is what people write for a group, and
 // Python makes a control character of it without a word.
 func unescape(s string) (string, int) {
-	if r, ok := simpleEscapes[s[1]]; ok {
+	if r, ok := simpleEscape(s[1]); ok {
 		return r, 2
 	}
 	width := map[byte]int{'x': 2, 'u': 4, 'U': 8}[s[1]]

@@ -3,6 +3,8 @@ package vars
 import (
 	"errors"
 	"slices"
+
+	"github.com/dayops/dayops/engine/source"
 )
 
 // magic gives what dayops itself defines.
@@ -98,7 +100,7 @@ func (v *scopeView) names(*machine) []string {
 }
 
 func causeHint(e *UndefinedError) string {
-	if e.Mistake != nil && e.Mistake.Pos != noPos {
+	if e.Mistake != nil && e.Mistake.Pos != (source.Pos{}) {
 		return `its own value, at ` + e.Mistake.Pos.String() + `, needs "` + e.Name + `"`
 	}
 	return `its own value needs "` + e.Name + `"`

@@ -242,7 +242,7 @@ func (r *nameReader) call(n *nodes.Call) {
 			panic(errAt(fn.Name, `unknown function "`+fn.Name.Val+`"`, functionHint(fn.Name.Val)))
 		}
 	case *nodes.GetAttribute:
-		if !slices.Contains(methodNames(), fn.Attribute) && !slices.Contains(mutators, fn.Attribute) {
+		if !slices.Contains(methodNames(), fn.Attribute) && !isMutator(fn.Attribute) {
 			panic(errAt(fn.Location, `unknown method "`+fn.Attribute+`"`, nearest(fn.Attribute, methodNames())))
 		}
 		r.expr(fn.Node, false)

@@ -41,6 +41,8 @@ type nodeRenderer struct {
 }
 
 // omittedNode stands for a value that is left out.
+//
+//nolint:gochecknoglobals // only its address is used
 var omittedNode = &strictyaml.Node{}
 
 func (r *nodeRenderer) node(n *strictyaml.Node) *strictyaml.Node {

@@ -53,7 +53,7 @@ func TestPrecedenceOfEachNeighbour(t *testing.T) {
 		if l == LevelFacts || l == LevelSetFact || l == LevelLoop {
 			return HostData(l, v)
 		}
-		return UserVars(l, strictyaml.FromAny(v, noPos))
+		return UserVars(l, strictyaml.FromAny(v, source.Pos{}))
 	}
 	levels := Levels()
 	for i := 1; i < len(levels); i++ {

@@ -20,8 +20,6 @@ const (
 	maxFileOutput = 8 << 20
 )
 
-var noPos source.Pos
-
 // Template is a compiled text with {{ }} or {% %}. It is immutable and safe
 // for concurrent use.
 type Template struct {

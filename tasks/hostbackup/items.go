@@ -26,11 +26,6 @@ func role(word string) string {
 	return word
 }
 
-var (
-	cluster = []string{master, node}
-	every   = []string{master, node, etcd, lb}
-)
-
 // item is one row of what is backed up: who has it, and who says so. Nothing is
 // required: hosts of different versions and makes have different ones.
 type item struct {
@@ -44,6 +39,7 @@ type item struct {
 
 // items is the list, from the OCP 3.10 Day 2 Operations Guide by section, and ours.
 func items() []item {
+	cluster, every := []string{master, node}, []string{master, node, etcd, lb}
 	return []item{
 		{"/etc/origin", cluster, "guide 4.1, 4.2: configuration, keys, certificates", false},
 		{"/etc/kubernetes", cluster, "ours: the same of a kubeadm-like cluster", true},

@@ -21,9 +21,15 @@ type Params struct {
 
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// reserved are names that the engine sets itself or that say how to connect:
-// what a host answered must never get into them.
-var reserved = [...]string{"hostvars", "groups", "group_names", "inventory_hostname", "inventory_hostname_short", "item", "play_hosts", "playbook_dir", "omit", "environment"}
+// isReserved tells the names that the engine sets itself or that say how to
+// connect: what a host answered must never get into them.
+func isReserved(name string) bool {
+	switch name {
+	case "hostvars", "groups", "group_names", "inventory_hostname", "inventory_hostname_short", "item", "play_hosts", "playbook_dir", "omit", "environment":
+		return true
+	}
+	return false
+}
 
 // Validate checks the names.
 func (p *Params) Validate() error {
@@ -38,7 +44,7 @@ func (p *Params) Validate() error {
 			return fmt.Errorf("%q is no name of a variable: letters, digits and _, not starting with a digit", name)
 		case strings.HasPrefix(name, "ansible_"):
 			return fmt.Errorf("%q may say how to connect; set it in the inventory or in vars", name)
-		case slices.Contains(reserved[:], name):
+		case isReserved(name):
 			return fmt.Errorf("%q is set by dayops itself", name)
 		}
 	}

@@ -98,7 +98,7 @@ func start(home, text string, stdout, stderr io.Writer) (shell.Process, error) {
 		return nil, err
 	}
 	for i, w := range []io.Writer{stdout, stderr} {
-		p.copies.Go(func() { io.Copy(w, p.outputs[i]) })
+		p.copies.Go(func() { _, _ = io.Copy(w, p.outputs[i]) })
 	}
 	return p, nil
 }

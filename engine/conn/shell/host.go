@@ -136,7 +136,7 @@ func (h *Host) begin(ctx context.Context, r *Running, errs *gate) error {
 				return h.refuse(r, errs)
 			}
 			// The password fits any pipe; a peer that takes nothing is cut off by Release.
-			go io.WriteString(r.process.Stdin(), h.Password.Reveal()+"\n")
+			go func() { _, _ = io.WriteString(r.process.Stdin(), h.Password.Reveal()+"\n") }()
 		case <-r.done:
 			select {
 			case <-errs.opened: // it began and ended

@@ -138,7 +138,7 @@ func (h *Host) commit(ctx context.Context, p conn.Put, temp string, size int64, 
 func (h *Host) discard(ctx context.Context, as, temp string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	h.Run(ctx, conn.Cmd{As: as, Argv: []string{"rm", "-f", "--", temp}})
+	_, _ = h.Run(ctx, conn.Cmd{As: as, Argv: []string{"rm", "-f", "--", temp}})
 }
 
 func checkPut(p conn.Put) error {

@@ -115,8 +115,7 @@ func TestHostKeyAlgorithmOnFile(t *testing.T) {
 func TestHostCertificate(t *testing.T) {
 	t.Parallel()
 	authority, host := newKey(t), newKey(t)
-	var cert ssh.Certificate
-	cert = ssh.Certificate{Key: host.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
+	cert := ssh.Certificate{Key: host.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{"127.0.0.1"}, ValidBefore: ssh.CertTimeInfinity}
 	require.NoError(t, cert.SignCert(rand.Reader, authority))
 	signer, err := ssh.NewCertSigner(&cert, host)
 	require.NoError(t, err)

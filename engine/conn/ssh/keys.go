@@ -170,6 +170,8 @@ type timedConn struct {
 }
 
 func (c *timedConn) Write(p []byte) (int, error) {
-	c.SetDeadline(time.Now().Add(c.limit))
+	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
 	return c.Conn.Write(p)
 }

@@ -70,7 +70,7 @@ func (p *process) Wait() (shell.Exit, error) {
 // (version 7.9 or later, not as root).
 func (p *process) Signal(name string) {
 	if p.link.alive() {
-		go p.session.Signal(ssh.Signal(name))
+		go func() { _ = p.session.Signal(ssh.Signal(name)) }()
 	}
 }
 

@@ -126,18 +126,20 @@ func (t *transfer) end() {
 // do runs f, which talks to the server. When ctx ends first, the server is
 // ended, which makes f return.
 func (t *transfer) do(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
+	var err error // f's, once done is closed
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		defer func() {
 			// The library reads what the host sends; a bug there must cost one transfer, not the run.
 			if p := recover(); p != nil {
-				done <- fmt.Errorf("panic in the SFTP client: %v", p)
+				err = fmt.Errorf("panic in the SFTP client: %v", p)
 			}
 		}()
-		done <- f()
+		err = f()
 	}()
 	select {
-	case err := <-done:
+	case <-done:
 		return t.reason(ctx, err)
 	case <-ctx.Done():
 		t.out.Close()

@@ -12,10 +12,14 @@ import (
 )
 
 // users of every host: root, operator (sudo without a password), opspass (sudo with one).
-var homes = [...]struct { // read only
-	path     string
+func users() []user {
+	return []user{{"/root", 0, 0}, {"/home/operator", 1000, 37}, {"/home/opspass", 1001, 1001}}
+}
+
+type user struct {
+	home     string
 	uid, gid int
-}{{"/root", 0, 0}, {"/home/operator", 1000, 37}, {"/home/opspass", 1001, 1001}}
+}
 
 // dressing describes the whole cluster to package dress.
 func (l *Lab) dressing(now time.Time) (*dress.Cluster, error) {
@@ -57,13 +61,13 @@ func (h *Host) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, home := range homes {
-		ssh := filepath.Join(root, home.path, ".ssh")
-		if err := put(root, home.path+"/.ssh/authorized_keys", string(pub), 0o600); err != nil {
+	for _, u := range users() {
+		ssh := filepath.Join(root, u.home, ".ssh")
+		if err := put(root, u.home+"/.ssh/authorized_keys", string(pub), 0o600); err != nil {
 			return err
 		}
 		for _, p := range []string{ssh, filepath.Join(ssh, "authorized_keys")} {
-			if err := os.Chown(p, home.uid, home.gid); err != nil {
+			if err := os.Chown(p, u.uid, u.gid); err != nil {
 				return err
 			}
 		}

@@ -26,11 +26,8 @@ type Text struct {
 
 	width    int // of the host column
 	check    bool
-	playOpen bool
-	step     string // heading that is due before the next result
 	failures failures
 	recap    []event.Event
-	hints    []string
 }
 
 // NewText writes to w.
