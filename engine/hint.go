@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/dayops/dayops/engine/conn"
 )
@@ -56,7 +57,20 @@ func explainKey(host string, e *conn.HostKeyError) (cause, hint string) {
 	case e.Unknown():
 		return "host key unknown", "dayops trust " + host + "   (shows the fingerprints and adds them)"
 	}
-	return "host key changed", fmt.Sprintf("someone may be in between. If the host was reinstalled: ssh-keygen -R %q && dayops trust %s", e.Addr, host)
+	return "host key changed", fmt.Sprintf("someone may be in between. If the host was reinstalled: ssh-keygen -R '%s' -f '%s' && dayops trust %s",
+		knownAs(e.Addr), e.Want[0].File, host)
+}
+
+// knownAs is an address as known_hosts has it: [host]:port, or the host alone on port 22 (sshd(8)).
+func knownAs(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	switch {
+	case err != nil:
+		return addr
+	case port == "22":
+		return host
+	}
+	return "[" + host + "]:" + port
 }
 
 func becomeHint(e *conn.BecomeError) string {
