@@ -55,9 +55,17 @@ func (t *Text) showFailures() {
 		t.printf("  %s%s\n", t.paint(colourOf(g.status), line(g.cause)), where)
 		t.printf("      %s: %s\n", count(len(g.hosts), "host"), line(shorten(g.hosts)))
 		if g.hint != "" {
-			t.printf("      next: %s\n", line(g.hint))
+			t.printf("      next: %s\n", line(forAll(g.hint, g.hosts)))
 		}
 	}
+}
+
+// forAll turns a command that names the first host into one for all of them.
+func forAll(hint string, hosts []string) string {
+	if rest, ok := strings.CutPrefix(hint, "dayops "); ok {
+		return "dayops " + strings.Replace(rest, hosts[0], strings.Join(hosts, ","), 1)
+	}
+	return hint
 }
 
 func shorten(hosts []string) string {
