@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/vars"
@@ -20,17 +21,20 @@ func (a *app) commands() []*cobra.Command {
 	}
 }
 
-// docVariables is the page that is not a task's.
-const docVariables = "variables"
+// Pages that are not a task's.
+const (
+	docVariables = "variables"
+	docEvents    = "events"
+)
 
 func (a *app) docCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doc [TASK]", Short: "What a task does, what it takes, what it gives", GroupID: "look",
-		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable wins.",
+		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable\nwins, `dayops doc events` the form of --output json.",
 		Example: "  dayops doc\n  dayops doc host_backup\n  dayops doc variables",
 		Args:    cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(tasks.All().Names(), docVariables), cobra.ShellCompDirectiveNoFileComp
+			return append(tasks.All().Names(), docVariables, docEvents), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -47,12 +51,18 @@ func (a *app) docList() {
 	for _, n := range reg.Names() {
 		fmt.Fprintf(a.out, "  %-14s %s\n", n, reg.Get(n).Doc)
 	}
-	fmt.Fprintf(a.out, "\n  %-14s %s\n", docVariables, "Where variables may be set, and which wins.")
+	fmt.Fprintf(a.out, "\n  %-14s %s\n", docVariables, "Where variables may be set, which wins, and what templates can do.")
+	fmt.Fprintf(a.out, "  %-14s %s\n", docEvents, "The JSON lines of --output json and of the history.")
 }
 
 func (a *app) doc(name string) error {
 	if name == docVariables {
 		fmt.Fprintf(a.out, "Variables from low to high precedence; a later one wins:\n\n%s", vars.PrecedenceDoc())
+		fmt.Fprintf(a.out, "\n%s", vars.LanguageDoc())
+		return nil
+	}
+	if name == docEvents {
+		fmt.Fprint(a.out, event.Doc())
 		return nil
 	}
 	reg := tasks.All()
