@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // Pos is a place in a file. Line and Col start at 1; Col counts characters,
@@ -72,14 +73,14 @@ func (m *Mistake) Excerpt() string {
 	return b.String()
 }
 
-// printable keeps the width of a line while making tabs and control
-// characters harmless to a terminal.
+// printable keeps the width of a line while making tabs, control characters
+// and those that reorder text harmless to a terminal.
 func printable(line string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
 			return ' '
-		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == '\u2028', r == '\u2029', r == '\ufeff':
 			return '?'
 		}
 		return r

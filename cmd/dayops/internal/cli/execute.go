@@ -110,21 +110,21 @@ func (a *app) signals(parent context.Context) (context.Context, <-chan struct{},
 		defer close(ended)
 		select {
 		case <-sig:
-			fmt.Fprintln(a.err, "\nfinishing the steps under way, then stopping; once more to abort them")
+			say(a.err, "\nfinishing the steps under way, then stopping; once more to abort them\n")
 			close(stop)
 		case <-quit:
 			return
 		}
 		select {
 		case <-sig:
-			fmt.Fprintln(a.err, "\naborting")
+			say(a.err, "\naborting\n")
 			cancel()
 		case <-quit:
 			return
 		}
 		select {
 		case <-time.After(engine.AbortGrace):
-			fmt.Fprintln(a.err, "what was under way did not end in time; look at the hosts")
+			say(a.err, "what was under way did not end in time; look at the hosts\n")
 			os.Exit(exitInterrupted)
 		case <-quit:
 		}

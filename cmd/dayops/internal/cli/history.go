@@ -62,13 +62,13 @@ func (a *app) historyList(f *flags) error {
 		return nil
 	}
 	if len(entries) == 0 {
-		fmt.Fprintln(a.out, "no runs yet")
+		say(a.out, "no runs yet\n")
 	}
 	for _, e := range entries {
-		fmt.Fprintf(a.out, "%s  %s  %-28s %4d hosts  %s\n", e.Run, e.Start.Local().Format(time.DateTime), name(e), e.Hosts, ending(e))
+		say(a.out, "%s  %s  %-28s %4d hosts  %s\n", e.Run, e.Start.Local().Format(time.DateTime), name(e), e.Hosts, ending(e))
 	}
 	if unreadable > 0 {
-		fmt.Fprintf(a.err, "%s below %s cannot be read\n", count(unreadable, "record"), dir)
+		say(a.err, "%s below %s cannot be read\n", count(unreadable, "record"), dir)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (a *app) historyShow(f *flags, run string) error {
 		sink.Emit(e)
 	})
 	if err == nil && !ended {
-		fmt.Fprintf(a.err, "run %s did not end: it is still running, or it was killed\n", id)
+		say(a.err, "run %s did not end: it is still running, or it was killed\n", id)
 	}
 	return err
 }

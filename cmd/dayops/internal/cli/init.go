@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,9 +51,9 @@ func (a *app) init(dir, sample string) error {
 		if err := writeNew(path, f.text); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "wrote %s\n", path)
+		say(a.out, "wrote %s\n", path)
 	}
-	fmt.Fprintln(a.out, "\nPut your hosts into inventory.yml. Then:\n  dayops inventory --graph\n  dayops trust all\n  dayops ping\n  dayops plan site.yml")
+	say(a.out, "\nPut your hosts into inventory.yml. Then:\n  dayops inventory --graph\n  dayops trust all\n  dayops ping\n  dayops plan site.yml\n")
 	return nil
 }
 

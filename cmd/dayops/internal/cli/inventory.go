@@ -53,7 +53,7 @@ func badFiles(err error) error {
 
 func (a *app) warn(ms []*source.Mistake) {
 	for _, m := range ms {
-		fmt.Fprintf(a.err, "warning: %s\n", m.Excerpt())
+		say(a.err, "warning: %s\n", m.Excerpt())
 	}
 }
 
@@ -130,13 +130,13 @@ func (a *app) showInventory(inv *inventory.Inventory, f *flags, list, graph, var
 	case host != "" && !inv.Has(host):
 		return usage(source.DidYouMean(host, inv.Hosts()), "no host %q in the inventory", host)
 	case host != "" && f.output == "json":
-		fmt.Fprintln(a.out, strings.TrimRight(string(inv.HostJSON(host)), "\n"))
+		say(a.out, "%s\n", strings.TrimRight(string(inv.HostJSON(host)), "\n"))
 	case host != "":
-		fmt.Fprint(a.out, inv.HostOrigins(host))
+		say(a.out, "%s", inv.HostOrigins(host))
 	case list:
-		fmt.Fprintln(a.out, strings.TrimRight(string(inv.ListJSON()), "\n"))
+		say(a.out, "%s\n", strings.TrimRight(string(inv.ListJSON()), "\n"))
 	default:
-		fmt.Fprint(a.out, inv.Graph("all", vars))
+		say(a.out, "%s", inv.Graph("all", vars))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine/source"
 )
 
@@ -33,7 +34,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 func (a *app) main(args []string) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
-			fmt.Fprintf(a.err, "dayops: unexpected: %v\n%s", r, debug.Stack())
+			say(a.err, "dayops: unexpected: %v\n%s", r, debug.Stack())
 			code = exitUnexpected
 		}
 	}()
@@ -60,15 +61,21 @@ func (a *app) show(err error) {
 	switch {
 	case err == nil, errors.As(err, &shown):
 	case errors.As(err, &list):
-		fmt.Fprintf(a.err, "%s\n%s in your files; nothing was connected\n", list.Excerpts(), count(len(list), "mistake"))
+		say(a.err, "%s\n%s in your files; nothing was connected\n", list.Excerpts(), count(len(list), "mistake"))
 	case errors.As(err, &c):
-		fmt.Fprintf(a.err, "dayops: %s\n", c.err)
+		say(a.err, "dayops: %s\n", c.err)
 		if c.hint != "" {
-			fmt.Fprintf(a.err, "  hint: %s\n", c.hint)
+			say(a.err, "  hint: %s\n", c.hint)
 		}
 	default:
-		fmt.Fprintf(a.err, "dayops: %s\n", err)
+		say(a.err, "dayops: %s\n", err)
 	}
+}
+
+// say writes text for people. Names and values of files and hosts may stand in
+// it: none can move the cursor. Texts of hosts also go through view.Line.
+func say(w io.Writer, format string, args ...any) {
+	_, _ = io.WriteString(w, view.Clean(fmt.Sprintf(format, args...)))
 }
 
 func count(n int, what string) string {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 
@@ -89,7 +88,7 @@ func (a *app) playbook(f *flags, name string) error {
 	}
 	switch {
 	case f.syntaxCheck:
-		fmt.Fprintf(a.out, "%s: %s, %s: no mistakes\n", job.bound.File, count(len(job.bound.Plays), "play"), count(len(job.bound.HostNames()), "host"))
+		say(a.out, "%s: %s, %s: no mistakes\n", job.bound.File, count(len(job.bound.Plays), "play"), count(len(job.bound.HostNames()), "host"))
 		return nil
 	case f.listHosts:
 		a.listHosts(job.bound)
@@ -153,22 +152,22 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 
 func (a *app) listHosts(b *playbook.Bound) {
 	for _, p := range b.Plays {
-		fmt.Fprintf(a.out, "play %d [%s]: %s\n", p.Index, p.Title(), count(len(p.Targets), "host"))
+		say(a.out, "play %d [%s]: %s\n", p.Index, p.Title(), count(len(p.Targets), "host"))
 		for _, h := range p.Targets {
-			fmt.Fprintf(a.out, "  %s\n", h)
+			say(a.out, "  %s\n", h)
 		}
 	}
 }
 
 func (a *app) listTasks(b *playbook.Bound) {
 	for _, p := range b.Plays {
-		fmt.Fprintf(a.out, "play %d [%s]\n", p.Index, p.Title())
+		say(a.out, "play %d [%s]\n", p.Index, p.Title())
 		for _, s := range p.Steps {
 			tags := ""
 			if len(s.Tags) > 0 {
 				tags = "  tags: " + strings.Join(s.Tags, ", ")
 			}
-			fmt.Fprintf(a.out, "  %s  %s (%s)%s\n", s.ID, s.Title(), s.Task, tags)
+			say(a.out, "  %s  %s (%s)%s\n", s.ID, s.Title(), s.Task, tags)
 		}
 	}
 }
@@ -180,7 +179,7 @@ func (a *app) listTags(b *playbook.Bound) {
 			for _, t := range s.Tags {
 				if !seen[t] {
 					seen[t] = true
-					fmt.Fprintln(a.out, t)
+					say(a.out, "%s\n", t)
 				}
 			}
 		}

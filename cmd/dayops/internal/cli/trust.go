@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/conn/local"
@@ -58,13 +60,13 @@ func (a *app) trust(f *flags, pattern string, yes bool) error {
 		state := "new"
 		switch {
 		case k.Err != nil:
-			state, failed = "REFUSED: "+k.Err.Error(), true
+			state, failed = "REFUSED: "+view.Line(k.Err.Error()), true
 		case k.Known:
 			state = "known"
 		default:
 			fresh = append(fresh, k)
 		}
-		fmt.Fprintf(a.out, "%-20s %-30s %s %s  %s\n", k.Host, k.Addr, k.Type, k.Fingerprint, state)
+		say(a.out, "%-20s %-30s %s %s  %s\n", k.Host, k.Addr, view.Line(k.Type), k.Fingerprint, state)
 	}
 	if len(fresh) > 0 {
 		if !yes && !a.confirm(fmt.Sprintf("Add %s to %s?", count(len(fresh), "key"), fresh[0].File)) {
@@ -73,7 +75,7 @@ func (a *app) trust(f *flags, pattern string, yes bool) error {
 		if err := d.Trust(fresh...); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "added %s\n", count(len(fresh), "key"))
+		say(a.out, "added %s\n", count(len(fresh), "key"))
 	}
 	if failed {
 		return &errShown{exitUnreachable}
@@ -98,7 +100,7 @@ func (a *app) scan(d *ssh.Dialer, targets []conn.Target, forks int) (keys []ssh.
 				mu.Lock()
 				defer mu.Unlock()
 				failed = true
-				fmt.Fprintf(a.err, "%s: %s\n", t.Name, err)
+				say(a.err, "%s: %s\n", t.Name, view.Line(err.Error()))
 			}
 			return nil
 		})
@@ -110,10 +112,10 @@ func (a *app) scan(d *ssh.Dialer, targets []conn.Target, forks int) (keys []ssh.
 	return keys, failed
 }
 
-// confirm asks on the terminal; anything but yes is no, and so is no terminal.
+// confirm asks; anything but yes is no, and so is an input that has ended.
 func (a *app) confirm(question string) bool {
-	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(a.in).ReadString('\n')
+	say(a.err, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(io.LimitReader(a.in, 1<<10)).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return true
@@ -121,7 +123,7 @@ func (a *app) confirm(question string) bool {
 	return false
 }
 
-func (a *app) notice(text string) { fmt.Fprintf(a.err, "note: %s\n", text) }
+func (a *app) notice(text string) { say(a.err, "note: %s\n", view.Line(text)) }
 
 // dialer opens what a target's kind asks for.
 func (a *app) dialer() conn.Dialer {

@@ -41,7 +41,7 @@ func (b *Bar) Emit(e event.Event) {
 		b.hosts = int(e.Done)
 		b.bar = nil
 	case event.StepStart:
-		b.start(line(e.Step))
+		b.start(Line(e.Step))
 	case event.Result, event.Forecast:
 		b.mark(e.Host)
 	case event.Recap, event.RunEnd:

@@ -6,10 +6,23 @@ import (
 	"unicode"
 )
 
-// line makes text from anywhere safe for one line of a terminal: it cannot
+// Clean makes text of several lines safe for a terminal; only its own line
+// breaks stay. What comes from a host goes through Line, so that it cannot begin a line.
+func Clean(s string) string {
+	if !strings.Contains(s, "\n") {
+		return Line(s)
+	}
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Line(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Line makes text from anywhere safe for one line of a terminal: it cannot
 // move the cursor, change colours, reverse the writing direction or begin
 // another line. What was taken out is shown escaped.
-func line(s string) string {
+func Line(s string) string {
 	// A stray byte such as 0x9b is a control character to an 8-bit terminal.
 	s = strings.ToValidUTF8(s, "\ufffd")
 	if strings.IndexFunc(s, unsafeRune) < 0 {
@@ -51,7 +64,7 @@ func block(s string, most int) []string {
 			out = append(out, fmt.Sprintf("... %d more lines", strings.Count(s, "\n")+1-most))
 			break
 		}
-		out = append(out, line(l))
+		out = append(out, Line(l))
 	}
 	return out
 }

@@ -50,12 +50,12 @@ func (t *Text) showFailures() {
 		g := t.failures.groups[key]
 		where := ""
 		if g.step != "" {
-			where = "  in " + line(g.step)
+			where = "  in " + Line(g.step)
 		}
-		t.printf("  %s%s\n", t.paint(colourOf(g.status), line(g.cause)), where)
-		t.printf("      %s: %s\n", count(len(g.hosts), "host"), line(shorten(g.hosts)))
+		t.printf("  %s%s\n", t.paint(colourOf(g.status), Line(g.cause)), where)
+		t.printf("      %s: %s\n", count(len(g.hosts), "host"), Line(shorten(g.hosts)))
 		if g.hint != "" {
-			t.printf("      next: %s\n", line(forAll(g.hint, g.hosts)))
+			t.printf("      next: %s\n", Line(forAll(g.hint, g.hosts)))
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (t *Text) end(e event.Event) {
 			status = event.Changed
 		}
 		s := fmt.Sprintf("%-*s : ok=%-4d changed=%-4d unreachable=%-4d failed=%-4d skipped=%-4d rescued=0    ignored=%d",
-			t.width, line(r.Host), c.OK, c.Changed, c.Unreachable, c.Failed, c.Skipped, c.Ignored)
+			t.width, Line(r.Host), c.OK, c.Changed, c.Unreachable, c.Failed, c.Skipped, c.Ignored)
 		if c.Partial > 0 {
 			s += fmt.Sprintf("    partial=%d", c.Partial)
 		}
@@ -133,10 +133,10 @@ func (t *Text) summary(e event.Event) {
 	}
 	t.printf("\n%s  %s  %.1fs\n", t.paint(colour, word), what, e.Seconds)
 	if len(t.failures.order) > 0 {
-		t.printf("next: dayops history show %s -v    all that was said\n", line(e.Run))
+		t.printf("next: dayops history show %s -v    all that was said\n", Line(e.Run))
 	}
 	if code != 0 {
-		t.printf("exit %d%s\n", code, bracket(line(e.Text)))
+		t.printf("exit %d%s\n", code, bracket(Line(e.Text)))
 	}
 }
 

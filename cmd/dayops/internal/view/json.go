@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 
@@ -10,23 +11,33 @@ import (
 // JSON writes each event as one line. With --output json nothing else reaches
 // standard output; the same lines are a run's history.
 type JSON struct {
+	w   io.Writer
+	buf bytes.Buffer
 	enc *json.Encoder
 	err error
 }
 
 // NewJSON writes to w.
 func NewJSON(w io.Writer) *JSON {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &JSON{enc: enc}
+	j := &JSON{w: w}
+	j.enc = json.NewEncoder(&j.buf)
+	j.enc.SetEscapeHTML(false)
+	return j
 }
 
-// Emit writes e. Progress is for people and is left out.
+// Emit writes e. Progress is for people and is left out. Characters that a
+// terminal would obey and that JSON allows as they are (DEL, C1, bidi) are
+// written as \u escapes, which mean the same to every reader of JSON.
 func (j *JSON) Emit(e event.Event) {
 	if e.Kind == event.Progress {
 		return
 	}
-	if err := j.enc.Encode(e); err != nil && j.err == nil {
+	j.buf.Reset()
+	err := j.enc.Encode(e)
+	if err == nil {
+		_, err = io.WriteString(j.w, Clean(j.buf.String()))
+	}
+	if err != nil && j.err == nil {
 		j.err = err
 	}
 }

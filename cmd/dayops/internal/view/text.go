@@ -42,11 +42,11 @@ func (t *Text) Emit(e event.Event) {
 		t.heading("PLAY", e.Play)
 	case event.PlaySkip:
 		t.heading("PLAY", e.Play)
-		t.printf("  skipped     %s\n", line(e.Text))
+		t.printf("  skipped     %s\n", Line(e.Text))
 	case event.Connect:
 		t.connect(e)
 	case event.Unreachable:
-		t.row(event.Unreached, "UNREACHABLE", e.Host, line(e.Text))
+		t.row(event.Unreached, "UNREACHABLE", e.Host, Line(e.Text))
 		t.failures.add(e)
 	case event.StepStart:
 		t.stepStart(e)
@@ -67,7 +67,7 @@ func (t *Text) printf(format string, args ...any) { fmt.Fprintf(t.w, format, arg
 
 func (t *Text) runStart(e event.Event) {
 	t.check, _ = e.Data["check"].(bool)
-	name := line(e.Text)
+	name := Line(e.Text)
 	if b, _ := e.Data["builtin"].(bool); b {
 		name = strings.TrimPrefix(name, "builtin:") + " (built in)"
 	}
@@ -76,14 +76,14 @@ func (t *Text) runStart(e event.Event) {
 	}
 	inv, _ := e.Data["inventory"].(string)
 	if inv != "" {
-		inv = "  inventory " + line(inv)
+		inv = "  inventory " + Line(inv)
 	}
 	mode := ""
 	if t.check {
 		mode = "  DRY RUN: nothing is changed"
 	}
 	if !t.opt.Quiet {
-		t.printf("run %s  %s%s  %s%s\n", line(e.Run), name, inv, count(len(e.Hosts), "host"), mode)
+		t.printf("run %s  %s%s  %s%s\n", Line(e.Run), name, inv, count(len(e.Hosts), "host"), mode)
 	}
 }
 
@@ -94,7 +94,7 @@ func (t *Text) heading(word, name string) {
 	}
 	s := word + " "
 	if name != "" {
-		s += "[" + line(name) + "] "
+		s += "[" + Line(name) + "] "
 	}
 	t.printf("\n%s%s\n", t.paint(bold, s), strings.Repeat("*", max(3, 72-len([]rune(s)))))
 }
@@ -117,14 +117,14 @@ func (t *Text) row(s event.Status, label, host, text string) {
 	if t.opt.Quiet && (s == event.OK || s == event.Changed || s == event.Skipped) {
 		return
 	}
-	rest := strings.TrimRight(fmt.Sprintf("%-*s  %s", t.width, line(host), text), " ")
+	rest := strings.TrimRight(fmt.Sprintf("%-*s  %s", t.width, Line(host), text), " ")
 	t.printf("  %s %s\n", t.paint(colourOf(s), fmt.Sprintf("%-11s", label)), rest)
 }
 
 func (t *Text) result(e event.Event) {
-	text := line(e.Text)
+	text := Line(e.Text)
 	if e.Item != "" {
-		text = strings.TrimSpace("(" + line(e.Item) + ")  " + text)
+		text = strings.TrimSpace("(" + Line(e.Item) + ")  " + text)
 	}
 	inline := text == "" && len(e.Changes) == 1
 	switch {
@@ -162,7 +162,7 @@ func label(e event.Event) string {
 // details are the lines below a result: what was left out, changes, outputs.
 func (t *Text) details(e event.Event, inline bool) {
 	for _, d := range e.Details {
-		t.printf("        %s\n", line(d))
+		t.printf("        %s\n", Line(d))
 	}
 	if e.Kind == event.Forecast || t.opt.Verbose > 0 || hasDiff(e) {
 		t.changes(e, inline)
@@ -173,7 +173,7 @@ func (t *Text) details(e event.Event, inline bool) {
 		t.stream("stderr: ", e.Stderr)
 	}
 	if e.Hint != "" && e.Status == event.Failed {
-		t.printf("        next: %s\n", line(e.Hint))
+		t.printf("        next: %s\n", Line(e.Hint))
 	}
 }
 
@@ -209,9 +209,9 @@ func (t *Text) changes(e event.Event, inline bool) {
 
 // changeLine is one change: where, what, and what to know before it is done.
 func (t *Text) changeLine(c event.Change) string {
-	s := line(c.Summary)
+	s := Line(c.Summary)
 	if c.Host != "" {
-		s = line(c.Host) + ": " + s
+		s = Line(c.Host) + ": " + s
 	}
 	if c.Risk != "safe" {
 		s += "  " + t.paint(yellow, strings.ToUpper(c.Risk))
@@ -250,9 +250,9 @@ func (t *Text) finding(e event.Event) {
 	if host == "" {
 		host = "all hosts"
 	}
-	t.row(e.Status, l, host, line(e.Text))
+	t.row(e.Status, l, host, Line(e.Text))
 	if e.Hint != "" && e.Status != event.OK {
-		t.printf("        next: %s\n", line(e.Hint))
+		t.printf("        next: %s\n", Line(e.Hint))
 	}
 }
 
@@ -263,9 +263,9 @@ func (t *Text) note(e event.Event) {
 	}
 	host := ""
 	if e.Host != "" {
-		host = line(e.Host) + ": "
+		host = Line(e.Host) + ": "
 	}
-	t.printf("  %s\n", t.paint(colourOf(e.Status), word+host+line(e.Text)))
+	t.printf("  %s\n", t.paint(colourOf(e.Status), word+host+Line(e.Text)))
 }
 
 func count(n int, what string) string {
