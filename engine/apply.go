@@ -26,7 +26,8 @@ type applier struct {
 	limit time.Duration
 	// host gives what changes on the named target are applied to.
 	host func(ctx context.Context, name string) (change.Host, func(), error)
-	// stop is closed when no further change may begin.
+	// stop is closed when no further host of a plan may begin. A host that has
+	// begun goes on to the end of its stage: what it stopped it also starts.
 	stop <-chan struct{}
 
 	mu   sync.Mutex
@@ -34,49 +35,98 @@ type applier struct {
 }
 
 // run applies p and returns what each target got. self is the target of steps
-// that name none. A failed change ends its host's part; the plan goes no further than the stage in
-// which any host failed.
+// that name none. A failed change ends its host's part; the plan goes no
+// further than the window in which any host failed, and the hosts that are
+// left over by that have failed with a *NotBegunError.
 func (a *applier) run(ctx context.Context, p task.Plan, self string) map[string]*applied {
 	a.done = map[string]*applied{}
+	var ended error
 	for _, s := range p.Stages {
-		if a.stage(ctx, s, self) != nil {
-			break
+		if ended == nil {
+			ended = a.stage(ctx, s, self)
+		} else {
+			order, _ := group(s.Steps, self)
+			a.leave(order, ended)
 		}
 	}
 	// Finally outlives an interrupt: what was stopped must be started again.
 	fin := context.WithoutCancel(ctx)
 	for _, st := range p.Finally {
-		_ = a.step(fin, st, self, false) // kept in a.done, and the others have to run all the same
+		_ = a.step(fin, st, self)
 	}
 	return a.done
 }
 
-var errStopped = errors.New("interrupted before this change")
+var errStopped = errors.New("interrupted")
+
+// NotBegunError: a plan ended before this host's part of it.
+type NotBegunError struct{ Why error }
+
+func (e *NotBegunError) Error() string {
+	return "not done, because the plan ended before it: " + e.Why.Error()
+}
+
+// ExitError: a command of a plan ended with an exit code other than 0.
+type ExitError struct{ Code int }
+
+func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
+// failedOn says which host ended a plan.
+type failedOn struct{ host string }
+
+func (e failedOn) Error() string { return e.host + " failed" }
 
 func (a *applier) stage(ctx context.Context, s task.Stage, self string) error {
 	order, byHost := group(s.Steps, self)
 	window := s.Window
-	if window == 0 {
+	if window <= 0 {
 		window = len(order)
 	}
 	for len(order) > 0 {
-		n := min(window, len(order))
-		var g errgroup.Group
-		g.SetLimit(max(1, a.forks))
-		for _, host := range order[:n] {
-			g.Go(func() error { return a.steps(ctx, byHost[host], host) })
-		}
-		if err := g.Wait(); err != nil {
+		if err := a.interrupted(ctx); err != nil {
+			a.leave(order, err)
 			return err
 		}
-		if s.Until != nil {
-			for _, host := range order[:n] {
-				if err := a.step(ctx, task.Step{Host: host, Change: s.Until}, self, true); err != nil {
-					return err
+		n := min(window, len(order))
+		err := a.window(ctx, s, order[:n], byHost)
+		if order = order[n:]; err != nil {
+			a.leave(order, err)
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) interrupted(ctx context.Context) error {
+	select {
+	case <-a.stop:
+		return errStopped
+	default:
+		return ctx.Err()
+	}
+}
+
+// window is some hosts at the same time, then what must hold on each of them.
+func (a *applier) window(ctx context.Context, s task.Stage, hosts []string, steps map[string][]task.Step) error {
+	var g errgroup.Group
+	g.SetLimit(max(1, a.forks))
+	for _, host := range hosts {
+		g.Go(func() error {
+			for _, st := range steps[host] {
+				if err := a.step(ctx, st, host); err != nil {
+					return failedOn{host}
 				}
 			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil || s.Until == nil {
+		return err
+	}
+	for _, host := range hosts {
+		if err := a.step(ctx, task.Step{Host: host, Change: s.Until}, host); err != nil {
+			return failedOn{host}
 		}
-		order = order[n:]
 	}
 	return nil
 }
@@ -98,44 +148,31 @@ func group(steps []task.Step, self string) ([]string, map[string][]task.Step) {
 	return order, by
 }
 
-func (a *applier) steps(ctx context.Context, steps []task.Step, host string) error {
-	for _, st := range steps {
-		if err := a.step(ctx, st, host, true); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *applier) step(ctx context.Context, st task.Step, self string, stoppable bool) (err error) {
+func (a *applier) step(ctx context.Context, st task.Step, self string) (err error) {
 	host := st.Host
 	if host == "" {
 		host = self
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("panic in %s: %v", st.Change.Kind(), r)
+			err = &PanicError{r}
 		}
 		if err != nil {
 			a.fail(host, err)
 		}
 	}()
-	if stoppable {
-		select {
-		case <-a.stop:
-			return errStopped
-		default:
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.limit)
-	defer cancel()
 	h, release, err := a.host(ctx, host)
 	if err != nil {
 		return err
 	}
 	defer release()
-	out, err := change.Apply(ctx, h, st.Change)
+	out, err := within(ctx, "the change", a.limit, func(ctx context.Context) (change.Outcome, error) {
+		return change.Apply(ctx, h, st.Change)
+	})
 	a.add(host, out)
+	if err == nil && out.Exec != nil && out.Exec.Code != 0 {
+		return &ExitError{out.Exec.Code}
+	}
 	return err
 }
 
@@ -161,4 +198,14 @@ func (a *applier) fail(host string, err error) {
 	defer a.mu.Unlock()
 	d := a.at(host)
 	d.err = together(d.err, err)
+}
+
+// leave tells hosts that a plan ended before they were done. One that has
+// failed itself knows why.
+func (a *applier) leave(hosts []string, why error) {
+	for _, h := range hosts {
+		if d := a.at(h); d.err == nil {
+			d.err = &NotBegunError{why}
+		}
+	}
 }

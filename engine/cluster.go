@@ -2,7 +2,7 @@ package engine
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 
 	"github.com/dayops/dayops/engine/change"
@@ -17,56 +17,82 @@ type member struct {
 	it   *item
 	in   task.AnyInput
 	res  result
-	done bool // res stands: skipped, unknown or not even prepared
+	away bool // its condition is false: it has no part
 }
 
 // clusterStep checks every host of the batch, plans once with all of them in
-// view, and applies the stages.
-func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*host) {
+// view, and applies the stages. It returns the hosts that an interrupt kept
+// from being looked at: then nothing is planned at all.
+func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*host) (left []*host) {
+	outer := ctx
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
 		defer cancel()
 	}
-	members := r.checkMembers(ctx, s, hosts)
-	plan, err := r.planCluster(s, members)
-	var part []*member
-	for _, m := range members {
-		if !m.done {
-			part = append(part, m)
-		}
+	members := r.membersOf(s, hosts)
+	if left = r.each(ctx, hostsOf(members), func(h *host) { r.checkMember(ctx, s, members[indexOf(members, h)]) }); len(left) > 0 {
+		return hosts
 	}
-	if err != nil {
+	part := slices.DeleteFunc(slices.Clone(members), func(m *member) bool { return m.away })
+	if err := recovered(func() error { return r.clusterPlan(ctx, s, part) }); err != nil {
 		for _, m := range part {
-			m.res = r.planFailure(err)
+			if m.res.err == nil {
+				r.spoil(&m.res, err)
+			}
 		}
-	} else if len(part) > 0 {
-		r.clusterPlan(ctx, s, plan, part)
 	}
 	for _, m := range members {
+		if ctx.Err() != nil && outer.Err() == nil && errors.Is(m.res.err, context.DeadlineExceeded) {
+			m.res.err = &LimitError{What: "the task", Limit: s.Timeout}
+		}
+		m.res.hidden = r.scope(m.h, s).hidden()
+		r.cloud(ctx, m.h, s, &m.res)
 		if !m.in.Reach || isLost(m.res.err) {
-			r.settle(m.h, s, r.scope(m.h, s), &m.res)
+			r.settle(m.h, s, &m.res)
 		}
 	}
+	return nil
 }
 
-// checkMembers reads all hosts at the same time, and those of the task's Reach
-// that are not in the batch.
-func (r *run) checkMembers(ctx context.Context, s *playbook.BoundStep, hosts []*host) []*member {
+func recovered(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{p}
+		}
+	}()
+	return f()
+}
+
+func hostsOf(members []*member) []*host {
+	var out []*host
+	for _, m := range members {
+		out = append(out, m.h)
+	}
+	return out
+}
+
+func indexOf(members []*member, h *host) int {
+	return slices.IndexFunc(members, func(m *member) bool { return m.h == h })
+}
+
+// membersOf are the hosts of the batch and those of the task's Reach that are
+// not in it, in inventory order.
+func (r *run) membersOf(s *playbook.BoundStep, hosts []*host) []*member {
 	var members []*member
+	seen := map[string]bool{}
 	for _, h := range hosts {
+		seen[h.name()] = true
 		members = append(members, &member{h: h})
 	}
-	for _, name := range r.reach(s, hosts) {
-		members = append(members, &member{h: r.host(name), in: task.AnyInput{Reach: true}})
+	for _, g := range s.Def.Reach {
+		for _, name := range r.opt.Inventory.Members(g) {
+			if !seen[name] {
+				seen[name] = true
+				members = append(members, &member{h: r.host(name), in: task.AnyInput{Reach: true}})
+			}
+		}
 	}
-	byHost := map[*host]*member{}
-	var all []*host
-	for _, m := range members {
-		byHost[m.h] = m
-		all = append(all, m.h)
-	}
-	r.each(all, func(h *host) { r.checkMember(ctx, s, byHost[h]) })
 	order := map[string]int{}
 	for i, name := range r.opt.Inventory.Hosts() {
 		order[name] = i
@@ -75,112 +101,113 @@ func (r *run) checkMembers(ctx context.Context, s *playbook.BoundStep, hosts []*
 	return members
 }
 
-func (r *run) reach(s *playbook.BoundStep, hosts []*host) []string {
-	seen := map[string]bool{}
-	for _, h := range hosts {
-		seen[h.name()] = true
-	}
-	var out []string
-	for _, g := range s.Def.Reach {
-		for _, name := range r.opt.Inventory.Members(g) {
-			if !seen[name] {
-				seen[name] = true
-				out = append(out, name)
-			}
-		}
-	}
-	return out
-}
-
+// checkMember reads one host. What went wrong is in m.res, and for Plan in m.in.
 func (r *run) checkMember(ctx context.Context, s *playbook.BoundStep, m *member) {
-	defer func() {
-		if p := recover(); p != nil {
-			m.res, m.done = failure(fmt.Errorf("panic: %v", p)), true
-		}
-	}()
 	reach := m.in.Reach
-	sc := r.scope(m.h, s)
-	yes, err := sc.all(s.When)
-	if err == nil && !yes && !reach {
-		m.res, m.done = result{status: event.Skipped, text: "condition"}, true
-		return
-	}
-	if err == nil {
-		m.it, err = r.prepare(ctx, m.h, s, sc)
-	}
-	if err != nil {
-		m.res, m.done = r.planFailure(err), true
-		m.in = task.AnyInput{Host: m.h.name(), Target: m.h.name(), Reach: reach, Err: err}
-		return
-	}
-	state, err := s.Def.Check(ctx, m.it.read, m.it.params)
-	m.in = m.it.input(state)
-	m.in.Reach, m.in.Err = reach, err
-	if err != nil {
+	m.in = task.AnyInput{Host: m.h.name(), Target: m.h.name(), Groups: r.opt.Inventory.GroupsOf(m.h.name()), Reach: reach}
+	err := recovered(func() error {
+		sc := r.scope(m.h, s)
+		yes, err := sc.all(s.When)
+		if m.away = err == nil && !yes && !reach; err != nil || m.away {
+			return err
+		}
+		if m.it, err = r.prepare(ctx, m.h, s, sc); m.it != nil {
+			m.in = m.it.input(nil)
+			m.in.Reach = reach
+		}
+		if err == nil {
+			m.in.State, err = s.Def.Check(ctx, m.it.read, m.it.params)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		m.in.State, m.in.Err = nil, err
 		m.res = r.planFailure(err)
+	case m.away:
+		m.res = result{status: event.Skipped, text: "condition"}
 	}
 }
 
-// planCluster plans with every member that could be prepared. A host whose
-// parameters cannot be made is not the cluster's business.
-func (r *run) planCluster(s *playbook.BoundStep, members []*member) (task.Plan, error) {
+// clusterPlan plans once for all and does it, or tells it in a dry run. Hosts
+// that could not be read have their part in the plan, with their error. In a
+// dry run nothing can be said about any of them while one is unknown.
+func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []*member) error {
 	var ins []task.AnyInput
+	concerned := false
 	for _, m := range members {
-		if m.it != nil && !m.done {
-			ins = append(ins, m.in)
+		if m.res.status == event.Unknown {
+			return m.in.Err
 		}
+		ins = append(ins, m.in)
+		concerned = concerned || !m.in.Reach
 	}
-	if len(ins) == 0 {
-		return task.Plan{}, nil
+	if !concerned {
+		return nil
 	}
-	return s.Def.Plan(ins, r.opt.Now())
-}
-
-func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) {
-	byTarget := map[string]*member{}
+	plan, err := s.Def.Plan(ins, r.opt.Now())
+	if err != nil {
+		return err
+	}
 	for _, m := range members {
-		byTarget[m.h.name()] = m
 		m.res.facts = plan.Facts[m.h.name()]
-		m.res.changes = describe(stepsOf(plan, m.h.name()), m.h.name(), m.it.hidden())
-		m.res.hidden = m.it.hidden()
+		m.res.changes = describe(stepsOf(plan, m.h.name()), m.h.name(), r.scope(m.h, s).hidden())
 	}
-	r.spread(plan.Findings, members, byTarget)
-	bad := failed(clusterWide(plan.Findings))
-	for _, m := range members {
-		if m.res.err == nil && bad != nil {
-			m.res.status, m.res.err = event.Failed, bad
-		}
-	}
+	bad := spread(plan.Findings, members)
 	switch {
 	case r.opt.Check:
 		r.forecastCluster(s, plan, members)
-	case bad != nil:
-	default:
-		r.applyCluster(ctx, s, plan, members, byTarget)
+	case bad == nil:
+		r.applyCluster(ctx, s, plan, members)
 	}
 	for _, m := range members {
+		r.memberStatus(m)
 		if m.in.Err == nil {
 			m.res.own = s.Def.Result(m.in, m.res.outcome)
 		}
 	}
+	return nil
 }
 
-// spread gives each member its findings; those of the whole cluster stand at the first.
-func (r *run) spread(fs []task.Finding, members []*member, by map[string]*member) {
-	for _, f := range fs {
-		m := by[f.Host]
-		if m == nil {
-			m = members[0]
-		}
-		m.res.findings = append(m.res.findings, f)
-		if f.Host != "" && f.Status == task.Fail && m.res.err == nil {
-			m.res.status, m.res.err = event.Failed, &FindingError{f}
-		}
+func (r *run) memberStatus(m *member) {
+	switch res := &m.res; {
+	case res.err != nil:
+		res.status = event.Failed
+	case res.unknown != "":
+		res.status = event.Unknown
+	case len(missed(res.outcome)) > 0:
+		res.status = event.Partial
+	default:
+		res.status = changedOr(res.changed)
 	}
 }
 
-func clusterWide(fs []task.Finding) []task.Finding {
-	return slices.DeleteFunc(slices.Clone(fs), func(f task.Finding) bool { return f.Host != "" })
+// spread gives each member its findings. Those about the whole cluster, or a
+// host outside the play, stand at the first host of the play; if one of them
+// fails, it has failed for all, and nothing may be done.
+func spread(fs []task.Finding, members []*member) (bad error) {
+	first := members[slices.IndexFunc(members, func(m *member) bool { return !m.in.Reach })]
+	for _, f := range fs {
+		m := first
+		i := slices.IndexFunc(members, func(m *member) bool { return m.h.name() == f.Host && !m.in.Reach })
+		if i >= 0 {
+			m = members[i]
+		}
+		m.res.findings = append(m.res.findings, f)
+		switch {
+		case f.Status != task.Fail:
+		case i >= 0:
+			m.res.err = together(m.res.err, &FindingError{f})
+		default:
+			bad = &FindingError{f}
+		}
+	}
+	for _, m := range members {
+		if bad != nil && m.res.err == nil && !m.in.Reach {
+			m.res.err = bad
+		}
+	}
+	return bad
 }
 
 func stepsOf(p task.Plan, host string) []task.Step {
@@ -191,75 +218,22 @@ func (r *run) forecastCluster(s *playbook.BoundStep, plan task.Plan, members []*
 	for _, m := range members {
 		steps := stepsOf(plan, m.h.name())
 		for _, st := range steps {
-			change.Foresee(m.h.overlay, st.Change)
+			foresee(m.h, s, st.Change)
 		}
-		switch {
-		case m.res.err != nil || m.res.unknown != "":
-		case len(steps) == 0:
-			m.res.status = event.OK
-		default:
-			m.res.status, m.res.changed = event.Changed, true
-		}
-	}
-}
-
-func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member, by map[string]*member) {
-	a := r.applier(s, func(ctx context.Context, name string) (change.Host, func(), error) {
-		m := by[name]
-		if m == nil {
-			return change.Host{}, nil, fmt.Errorf("%s has no part in this step", name)
-		}
-		release, err := m.it.link.take(ctx)
-		return r.changeHost(name, m.it), release, err
-	})
-	for name, d := range a.run(ctx, plan, "") {
-		if m := by[name]; m != nil {
-			m.res.outcome, m.res.changed = d.out, d.out.Changed
-			if d.err != nil {
-				m.res.status, m.res.err = event.Failed, together(m.res.err, d.err)
-			}
-		}
-	}
-	changed := false
-	for _, m := range members {
-		changed = changed || m.res.changed
 		switch {
 		case m.res.err != nil:
-			m.res.status = event.Failed
-		case m.res.changed:
-			m.res.status = event.Changed
+		case slices.ContainsFunc(steps, func(st task.Step) bool { return st.Change.Opaque() }):
+			m.res.unknown = s.Title()
 		default:
-			m.res.status = event.OK
+			m.res.changed = slices.ContainsFunc(steps, func(st task.Step) bool { _, wait := st.Change.(*change.Wait); return !wait })
 		}
-		if len(missed(m.res.outcome)) > 0 && m.res.err == nil {
-			m.res.status = event.Partial
-		}
-	}
-	if changed {
-		r.verifyCluster(ctx, s, members)
 	}
 }
 
-// verifyCluster looks at all members again after a change.
-func (r *run) verifyCluster(ctx context.Context, s *playbook.BoundStep, members []*member) {
-	var ins []task.AnyInput
-	for _, m := range members {
-		in := m.in
-		if m.in.Err == nil {
-			in.State, in.Err = s.Def.Check(ctx, m.it.read, m.it.params)
-		}
-		ins = append(ins, in)
+func memberNamed(members []*member, name string) *member {
+	i := slices.IndexFunc(members, func(m *member) bool { return m.h.name() == name })
+	if i < 0 {
+		return nil
 	}
-	again, err := s.Def.Plan(ins, r.opt.Now())
-	for _, m := range members {
-		if m.res.status != event.Changed || s.Def.Kind(m.it.params) != task.State {
-			continue
-		}
-		switch left := stepsOf(again, m.h.name()); {
-		case err != nil:
-			m.res.status, m.res.err = event.Failed, fmt.Errorf("verify: %w", err)
-		case len(left) > 0:
-			m.res.status, m.res.err = event.Failed, &NotConvergedError{Left: left[0].Change.Summary()}
-		}
-	}
+	return members[i]
 }

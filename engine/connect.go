@@ -7,6 +7,7 @@ import (
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/playbook"
 )
 
 // isLost tells errors that end a host's part of the run: nothing more can be asked of it.
@@ -33,23 +34,28 @@ func (r *run) connectBatch(ctx context.Context, hosts []*host) {
 	for i, h := range hosts {
 		index[h] = i
 	}
-	r.each(hosts, func(h *host) { errs[index[h]] = r.begin(ctx, h) })
-	lost := 0
+	done := len(hosts) - len(r.each(ctx, hosts, func(h *host) { errs[index[h]] = r.begin(ctx, h) }))
 	for _, err := range errs {
 		if err != nil {
-			lost++
+			done--
 		}
 	}
-	r.emit(event.Event{Kind: event.Connect, Play: r.play.Title(), Done: int64(len(hosts) - lost), Total: int64(len(hosts)),
+	r.emit(event.Event{Kind: event.Connect, Play: r.play.Title(), Done: int64(done), Total: int64(len(hosts)),
 		Seconds: r.opt.Now().Sub(start).Seconds()})
 	for i, err := range errs {
 		if err != nil {
-			r.lose(hosts[i], err)
+			r.lose(hosts[i], nil, err)
 		}
 	}
+	r.turn()
 }
 
-func (r *run) begin(ctx context.Context, h *host) error {
+func (r *run) begin(ctx context.Context, h *host) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &conn.UnreachableError{Host: h.name(), Addr: h.name(), Stage: "facts", Err: &PanicError{p}}
+		}
+	}()
 	l, err := r.connect(ctx, h.name())
 	if err != nil {
 		return err
@@ -69,27 +75,39 @@ func (r *run) begin(ctx context.Context, h *host) error {
 // connect gives the target's connection, opened at first use.
 func (r *run) connect(ctx context.Context, name string) (*link, error) {
 	t, err := r.target(name)
-	if err != nil {
+	var nobody *NotInInventoryError
+	switch {
+	case errors.As(err, &nobody):
+		return nil, err
+	case err != nil:
 		return nil, &conn.UnreachableError{Host: name, Addr: name, Stage: "settings", Err: err}
 	}
 	return r.pool.dial(ctx, t)
 }
 
-// lose marks a host as gone for the rest of the run.
-func (r *run) lose(h *host, err error) {
-	cause, hint := explain(h.name(), err)
-	h.mu.Lock()
-	h.lost = err
-	h.counts.Unreachable++
-	h.mu.Unlock()
+// lose marks a host as gone for the rest of the run, in a step or while connecting.
+func (r *run) lose(h *host, s *playbook.BoundStep, err error) {
 	r.mu.Lock()
+	again := h.lost != nil
+	if !again {
+		h.lost = err
+		h.counts.Unreachable++
+	}
 	r.report.Unreachable = true
 	r.mu.Unlock()
-	r.emit(event.Event{Kind: event.Unreachable, Play: r.play.Title(), Host: h.name(), Status: event.Unreached, Text: err.Error(), Cause: cause, Hint: hint})
+	if again {
+		return
+	}
+	e := event.Event{Kind: event.Unreachable, Play: r.play.Title(), Host: h.name(), Status: event.Unreached, Text: err.Error()}
+	e.Cause, e.Hint = explain(h.name(), err)
+	if s != nil {
+		e.Step, e.StepID, e.Task, e.Handler = s.Title(), s.ID, s.Task, s.Handler
+	}
+	r.emit(e)
 }
 
 // NotInInventoryError: delegate_to names a host that nobody knows.
-type NotInInventoryError struct{ Name, Hint string }
+type NotInInventoryError struct{ Name string }
 
 func (e *NotInInventoryError) Error() string {
 	return fmt.Sprintf("host %q is not in the inventory", e.Name)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/task"
 )
 
@@ -24,12 +25,7 @@ func (it *item) forecast(in task.AnyInput, plan task.Plan, res *result) {
 		if target == "" {
 			target = it.target
 		}
-		o := it.r.host(target).overlay
-		if st.Change.Opaque() && it.s.ChangesNothing() {
-			continue // the playbook's word: it only reads
-		}
-		o.Step = it.s.Title()
-		change.Foresee(o, st.Change)
+		foresee(it.r.host(target), it.s, st.Change)
 	}
 	res.own = it.s.Def.Result(in, res.outcome)
 }
@@ -44,13 +40,19 @@ func onlyWaits(p task.Plan) bool {
 	return true
 }
 
+// foresee keeps what a change would leave on a host, and which step made it so.
+func foresee(h *host, s *playbook.BoundStep, c change.Change) {
+	if c.Opaque() && s.ChangesNothing() {
+		return // the playbook's word: it only reads
+	}
+	h.overlay.Step = s.Title()
+	change.Foresee(h.overlay, c)
+}
+
 // knowable tells whether what `register` would see is known before the step
 // has run: nothing to do, or changes whose outcome holds nothing of the host's.
-func knowable(kind task.Kind, steps []event.Change, res *result) bool {
-	if res.unknown != "" {
-		return false
-	}
-	return len(steps) == 0 || kind == task.State
+func knowable(kind task.Kind, res *result) bool {
+	return res.unknown == "" && (len(res.changes) == 0 || kind == task.State)
 }
 
 // planFailure tells a step that cannot be planned yet from one that failed.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,15 +22,17 @@ func explain(host string, err error) (cause, hint string) {
 	)
 	switch {
 	case errors.As(err, &key):
-		return explainKey(host, key)
+		return explainKey(cmp.Or(key.Host, host), key)
 	case errors.As(err, &auth):
+		host = cmp.Or(auth.Host, host) // it may be another one, with delegate_to
 		return "login refused", fmt.Sprintf("check -u and --private-key; dayops ping %s -v shows what was tried", host)
 	case errors.As(err, &become):
 		return "sudo: " + string(become.Reason), becomeHint(become)
 	case errors.As(err, &lost):
+		host = cmp.Or(lost.Host, host)
 		return "connection lost", fmt.Sprintf("what the last step did is in doubt: look at %s before running it again", host)
 	case errors.As(err, &unreach):
-		return "no connection: " + unreach.Stage, unreachableHint(host, unreach)
+		return "no connection: " + unreach.Stage, unreachableHint(cmp.Or(unreach.Host, host), unreach)
 	case errors.Is(err, context.DeadlineExceeded):
 		return "took too long", "raise `timeout:` of the task, or find out what it waits for"
 	}

@@ -20,12 +20,13 @@ type host struct {
 	mu        sync.Mutex
 	facts     facts.Host
 	gathered  bool
-	learned   map[string]any    // registered results and set_fact: data, never templates
-	unknown   map[string]string // names that only a step not run yet would set -> that step
-	overlay   *change.Overlay   // of a dry run
-	scope     *vars.Scope       // of the play under way; nil when something was learned since
-	scopePlay *playbook.BoundPlay
-	notified  map[string]string // handler ID -> "" or, in a dry run, the step that may notify it
+	learned   map[string]any      // registered results and set_fact: data, never templates
+	unknown   map[string]string   // names that only a step not run yet would set -> that step
+	overlay   *change.Overlay     // of a dry run
+	scope     *vars.Scope         // nil when something was learned since
+	scopeOf   int                 // the run's epoch that it was made in
+	secretsOf *playbook.BoundPlay // the redactor knows the secrets of the host in this play
+	notified  map[string]string   // handler ID -> "" or, in a dry run, the step that may notify it
 
 	failed bool
 	lost   error

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -95,17 +96,31 @@ func (it *item) input(state any) task.AnyInput {
 // once is Check, Plan, Apply, Verify of one host task.
 func (it *item) once(ctx context.Context) result {
 	if it.link != nil {
-		release, err := it.link.take(ctx)
+		release, err := it.link.take(ctx, it.r.opt.Stop)
 		if err != nil {
 			return failure(err)
 		}
 		defer release()
 	}
+	if it.s.Timeout == 0 {
+		return it.work(ctx)
+	}
+	// Not counted: connecting, and waiting for the target's turn.
+	limited, cancel := context.WithTimeout(ctx, it.s.Timeout)
+	defer cancel()
+	res := it.work(limited)
+	if limited.Err() != nil && ctx.Err() == nil && errors.Is(res.err, context.DeadlineExceeded) {
+		res.err = &LimitError{What: "the task", Limit: it.s.Timeout}
+	}
+	return res
+}
+
+func (it *item) work(ctx context.Context) result {
 	in, plan, err := it.plan(ctx)
 	if err != nil {
 		return it.r.planFailure(err)
 	}
-	res := result{findings: of(plan.Findings, it.h.name()), changes: describe(plan.Changes(), it.h.name(), it.hidden()), facts: plan.Facts[it.h.name()]}
+	res := result{findings: of(plan.Findings, it.h.name()), changes: describe(plan.Changes(), it.h.name(), it.sc.hidden()), facts: plan.Facts[it.h.name()]}
 	if err := failed(plan.Findings); err != nil {
 		res.status, res.err = event.Failed, err
 		res.own = it.s.Def.Result(in, res.outcome)
@@ -121,9 +136,9 @@ func (it *item) once(ctx context.Context) result {
 
 func (it *item) plan(ctx context.Context) (task.AnyInput, task.Plan, error) {
 	// Single looks have their own limit; sums of large files have only this one.
-	ctx, cancel := context.WithTimeout(ctx, ChangeLimit)
-	defer cancel()
-	state, err := it.s.Def.Check(ctx, it.read, it.params)
+	state, err := within(ctx, "looking at the host", ChangeLimit, func(ctx context.Context) (any, error) {
+		return it.s.Def.Check(ctx, it.read, it.params)
+	})
 	if err != nil {
 		return task.AnyInput{}, task.Plan{}, err
 	}
@@ -134,7 +149,7 @@ func (it *item) plan(ctx context.Context) (task.AnyInput, task.Plan, error) {
 
 // apply does the plan and, where it changed something, looks again.
 func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res *result) {
-	a := it.r.applier(it.s, it.changeHost)
+	a := it.r.applier(it.s, it.changeHost) // without stop: a step under way is finished
 	got := a.run(ctx, plan, it.target)
 	for _, d := range got {
 		res.outcome.Changed = res.outcome.Changed || d.out.Changed
@@ -151,9 +166,6 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 		it.verify(ctx, in, res)
 	default:
 		res.status = event.OK
-	}
-	if e := lastExec(res.outcome); e != nil && e.Code != 0 && res.err == nil {
-		res.status, res.err = event.Failed, fmt.Errorf("exit code %d", e.Code)
 	}
 	if len(missed(res.outcome)) > 0 && res.status != event.Failed {
 		res.status = event.Partial
@@ -195,11 +207,6 @@ func (it *item) changeHost(_ context.Context, name string) (change.Host, func(),
 	return it.r.changeHost(name, it), func() {}, nil
 }
 
-func (it *item) hidden() bool {
-	hide, err := it.sc.flag(it.s.NoLog)
-	return hide || err != nil
-}
-
 // NotConvergedError: after its changes were made, a State task wants to change something still.
 type NotConvergedError struct{ Left string }
 
@@ -231,38 +238,3 @@ type FindingError struct{ task.Finding }
 func (e *FindingError) Error() string { return e.Text }
 
 func failure(err error) result { return result{status: event.Failed, err: err} }
-
-// limited gives every single look at a host its limit.
-type limited struct{ task.Reader }
-
-func bounded[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, ProbeLimit)
-	defer cancel()
-	return f(ctx)
-}
-
-func (l limited) ReadFile(ctx context.Context, path string, max int64) ([]byte, error) {
-	return bounded(ctx, func(ctx context.Context) ([]byte, error) { return l.Reader.ReadFile(ctx, path, max) })
-}
-
-func (l limited) Stat(ctx context.Context, paths ...string) ([]reader.File, error) {
-	return bounded(ctx, func(ctx context.Context) ([]reader.File, error) { return l.Reader.Stat(ctx, paths...) })
-}
-
-func (l limited) List(ctx context.Context, roots ...string) ([]reader.File, error) {
-	return bounded(ctx, func(ctx context.Context) ([]reader.File, error) { return l.Reader.List(ctx, roots...) })
-}
-
-func (l limited) Units(ctx context.Context, names ...string) ([]reader.Unit, error) {
-	return bounded(ctx, func(ctx context.Context) ([]reader.Unit, error) { return l.Reader.Units(ctx, names...) })
-}
-
-func (l limited) Packages(ctx context.Context, names ...string) ([]reader.Package, error) {
-	return bounded(ctx, func(ctx context.Context) ([]reader.Package, error) { return l.Reader.Packages(ctx, names...) })
-}
-
-func (l limited) Probe(ctx context.Context, argv ...string) (conn.Result, error) {
-	return bounded(ctx, func(ctx context.Context) (conn.Result, error) { return l.Reader.Probe(ctx, argv...) })
-}
-
-// Hash has no limit of its own: a sum of a large file takes its time, the step's limit holds.

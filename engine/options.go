@@ -41,6 +41,10 @@ type Options struct {
 	Check bool // dry run: Check and Plan, never Apply
 	Diff  bool // show diffs of changes that are made; a dry run always does
 
+	// Aside is the folder on hosts for what is moved aside; "" is change.AsideRoot,
+	// or one below the home of an account that is not root.
+	Aside string
+
 	Login Login // what the command line says about connecting
 
 	// Shown is recorded with the start of the run: inventory sources and the like.

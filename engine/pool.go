@@ -55,11 +55,14 @@ func (p *pool) dial(ctx context.Context, t conn.Target) (*link, error) {
 	return l, l.err
 }
 
-// take waits for the target's turn; the returned function gives it back.
-func (l *link) take(ctx context.Context) (func(), error) {
+// take waits for the target's turn; the returned function gives it back. The
+// wait ends with an error when stop is closed.
+func (l *link) take(ctx context.Context, stop <-chan struct{}) (func(), error) {
 	select {
 	case l.turn <- struct{}{}:
 		return func() { <-l.turn }, nil
+	case <-stop:
+		return nil, errStopped
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -16,7 +16,11 @@ type result struct {
 	status   event.Status
 	text     string
 	err      error
-	item     string
+	item     string // a loop's value as it is shown
+	loopVar  string // its name, and
+	value    any    // the value itself
+	target   string // where it happened; "" or the host itself, unless delegated
+	attempts int    // of a step with retries or until
 	changes  []event.Change
 	findings []task.Finding
 	outcome  task.Outcome
@@ -28,9 +32,9 @@ type result struct {
 	facts    map[string]any
 }
 
-// value is what `register` sees: the engine's keys and the task's own.
-func (r *result) value() map[string]any {
-	v := map[string]any{"changed": r.changed, "failed": r.status == event.Failed, "skipped": r.status == event.Skipped}
+// registered is what `register` sees: the engine's keys and the task's own.
+func (r *result) registered() map[string]any {
+	v := map[string]any{"changed": r.changed, "failed": r.status == event.Failed || r.status == event.Ignored, "skipped": r.status == event.Skipped}
 	for k, x := range plain(r.own) {
 		v[k] = x
 	}
@@ -46,10 +50,16 @@ func (r *result) value() map[string]any {
 			v["msg"] = r.err.Error()
 		}
 	}
+	if r.attempts > 0 {
+		v["attempts"] = int64(r.attempts)
+	}
+	if r.loopVar != "" {
+		v[r.loopVar], v["ansible_loop_var"] = r.value, r.loopVar
+	}
 	if r.items != nil {
-		var all []any
+		all := make([]any, len(r.items))
 		for i := range r.items {
-			all = append(all, r.items[i].value())
+			all[i] = r.items[i].registered()
 		}
 		v["results"] = all
 	}
@@ -157,6 +167,7 @@ func merge(items []result) result {
 			r.status = it.status
 		}
 		r.changed = r.changed || it.changed
+		r.changes = append(r.changes, it.changes...)
 		if it.err != nil {
 			r.err = it.err
 		}
@@ -182,11 +193,11 @@ func describe(steps []task.Step, self string, hide bool) []event.Change {
 	var out []event.Change
 	for _, st := range steps {
 		c := st.Change
-		e := event.Change{Kind: c.Kind(), Risk: c.Risk().String(), Undo: c.Reversal().Class.String(), Why: c.Reversal().Why}
+		e := event.Change{Kind: c.Kind(), Risk: c.Risk().String(), Undo: c.Reversal().Class.String()}
 		if hide {
-			e.Summary = "hidden by no_log"
+			e.Summary = hiddenText
 		} else {
-			e.Summary, e.Diff = c.Summary(), c.Diff()
+			e.Summary, e.Diff, e.Why = c.Summary(), c.Diff(), c.Reversal().Why
 		}
 		if st.Host != self {
 			e.Host = st.Host

@@ -28,7 +28,9 @@ type run struct {
 	report Report
 
 	play  *playbook.BoundPlay
-	batch []*host // of the batch under way
+	batch []*host         // of the batch under way
+	epoch int             // grows with each turn
+	gone  map[string]bool // hosts that have failed or were lost before this turn
 	once  map[string]*onceResult
 }
 
@@ -55,14 +57,13 @@ func Run(ctx context.Context, opt Options) Report {
 	shown := map[string]any{"check": opt.Check, "forks": opt.Forks, "builtin": opt.Playbook.Builtin}
 	maps.Copy(shown, opt.Shown)
 	r.emit(event.Event{Kind: event.RunStart, Text: opt.Playbook.File, Hosts: opt.Playbook.HostNames(), Data: shown})
-	for _, p := range opt.Playbook.Plays {
-		if r.stopped() || ctx.Err() != nil {
+	for i, p := range opt.Playbook.Plays {
+		if r.interrupted(ctx) || !r.runPlay(ctx, p, opt.Playbook.Plays[i+1:]) {
 			break
 		}
-		r.runPlay(ctx, p)
 	}
 	r.recap()
-	r.report.Interrupted = r.stopped() || ctx.Err() != nil
+	r.report.Interrupted = r.interrupted(ctx)
 	code, text := opt.ExitCode(r.report)
 	r.emit(event.Event{Kind: event.RunEnd, Code: &code, Text: text, Seconds: opt.Now().Sub(start).Seconds(), Data: map[string]any{
 		"changes": r.report.Changes, "unknown": r.report.Unknown, "interrupted": r.report.Interrupted}})
@@ -81,6 +82,8 @@ func (r *run) stopped() bool {
 	}
 }
 
+func (r *run) interrupted(ctx context.Context) bool { return r.stopped() || ctx.Err() != nil }
+
 // host returns the state of a host by name, made at first sight.
 func (r *run) host(name string) *host {
 	r.mu.Lock()
@@ -93,13 +96,14 @@ func (r *run) host(name string) *host {
 	return h
 }
 
-// runPlay goes batch by batch. A batch over its failure budget ends the play
-// for every host that is left, as with Ansible.
-func (r *run) runPlay(ctx context.Context, p *playbook.BoundPlay) {
+// runPlay goes batch by batch. A batch over its failure budget, or without any
+// host left, ends the run for everyone, as with Ansible: later plays and
+// batches build on what this one did. It returns false then.
+func (r *run) runPlay(ctx context.Context, p *playbook.BoundPlay, later []*playbook.BoundPlay) bool {
 	r.play, r.once = p, map[string]*onceResult{}
 	if len(p.Targets) == 0 {
 		r.emit(event.Event{Kind: event.PlaySkip, Play: p.Title(), Text: p.Empty})
-		return
+		return true
 	}
 	r.emit(event.Event{Kind: event.PlayStart, Play: p.Title(), Hosts: p.Targets})
 	rest := p.Targets
@@ -111,44 +115,52 @@ func (r *run) runPlay(ctx context.Context, p *playbook.BoundPlay) {
 			}
 		}
 		rest = rest[n:]
-		if len(hosts) > 0 && !r.runBatch(ctx, hosts) && len(rest) > 0 {
-			r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: p.Title(),
-				Text: fmt.Sprintf("too many hosts failed: the other %d hosts are not begun", len(rest)), Hosts: rest})
-			return
+		if len(hosts) > 0 && !r.runBatch(ctx, hosts) {
+			r.tellEnd(rest, later)
+			return false
 		}
-		if r.stopped() || ctx.Err() != nil {
-			return
+		if r.interrupted(ctx) {
+			break
 		}
 	}
+	return true
+}
+
+// tellEnd says why the run ends here, and for whom.
+func (r *run) tellEnd(rest []string, later []*playbook.BoundPlay) {
+	var hosts []string
+	for _, h := range r.usable() {
+		hosts = append(hosts, h.name())
+	}
+	hosts = append(hosts, rest...)
+	lost := len(r.batch) - len(r.usable())
+	text := fmt.Sprintf("%d of %d hosts failed: the run ends here", lost, len(r.batch))
+	if len(later) > 0 {
+		text += fmt.Sprintf("; plays not begun: %d", len(later))
+	}
+	if len(hosts) > 0 {
+		text += "; not finished on"
+	}
+	r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: r.play.Title(), Text: text, Hosts: hosts})
 }
 
 // runBatch takes one batch through the play; false means over budget.
 func (r *run) runBatch(ctx context.Context, hosts []*host) bool {
 	r.batch = hosts
-	r.hideSecrets(hosts)
+	r.turn()
 	r.connectBatch(ctx, hosts)
 	within := r.withinBudget()
 	for _, s := range r.play.Steps {
-		if !within || r.stopped() || ctx.Err() != nil || len(r.usable()) == 0 {
+		if !within || r.interrupted(ctx) {
 			break
 		}
-		r.runStep(ctx, s)
+		r.runStep(ctx, s, r.usable())
 		within = r.withinBudget()
 	}
 	// Handlers run also on hosts that failed later: a changed configuration
 	// whose service was not restarted is the worse surprise (Ansible's --force-handlers).
 	r.runHandlers(ctx)
-	return within
-}
-
-// hideSecrets makes the redactor know what stands in variables whose names say
-// that they are secret.
-func (r *run) hideSecrets(hosts []*host) {
-	for _, h := range hosts {
-		for _, s := range r.base(h).Secrets() {
-			r.opt.Redactor.Add(s)
-		}
-	}
+	return r.withinBudget()
 }
 
 func (r *run) withinBudget() bool {
@@ -165,62 +177,78 @@ func (r *run) usable() []*host {
 	return out
 }
 
-// each runs f on hosts, as many at once as forks allow. No new host begins after an interrupt.
-func (r *run) each(hosts []*host, f func(*host)) {
+// each runs f on hosts, as many at once as forks allow, and returns those on
+// which it did not begin because of an interrupt.
+func (r *run) each(ctx context.Context, hosts []*host, f func(*host)) (left []*host) {
+	var mu sync.Mutex
+	r.atOnce(len(hosts), func(i int) {
+		if r.interrupted(ctx) {
+			mu.Lock()
+			defer mu.Unlock()
+			left = append(left, hosts[i])
+			return
+		}
+		f(hosts[i])
+	})
+	return left
+}
+
+// atOnce calls f with 0 to n-1, as many at once as forks allow.
+func (r *run) atOnce(n int, f func(int)) {
 	var g errgroup.Group
 	g.SetLimit(r.opt.Forks)
-	for _, h := range hosts {
-		if r.stopped() {
-			break
-		}
-		g.Go(func() error { f(h); return nil })
+	for i := range n {
+		g.Go(func() error { f(i); return nil })
 	}
 	_ = g.Wait()
 }
 
-func (r *run) runStep(ctx context.Context, s *playbook.BoundStep) {
+// runStep takes hosts through one step. It returns those on which it did not
+// begin because of an interrupt.
+func (r *run) runStep(ctx context.Context, s *playbook.BoundStep, hosts []*host) (left []*host) {
 	r.emit(event.Event{Kind: event.StepStart, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler})
-	hosts := r.usable()
+	before := len(r.usable())
 	switch {
 	case s.Def.Cluster:
-		r.clusterStep(ctx, s, hosts)
+		left = r.clusterStep(ctx, s, hosts)
 	case s.RunOnce != nil && *s.RunOnce:
 		r.onceStep(ctx, s, hosts)
 	default:
-		r.each(hosts, func(h *host) {
+		left = r.each(ctx, hosts, func(h *host) {
 			res := r.hostStep(ctx, h, s)
-			r.settle(h, s, r.scope(h, s), &res)
+			r.settle(h, s, &res)
 		})
 	}
+	if len(left) > 0 {
+		r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: r.play.Title(), Step: s.Title(), StepID: s.ID,
+			Text: "interrupted: not begun on", Hosts: names(left)})
+	}
+	if len(r.usable()) != before {
+		r.turn()
+	}
+	return left
 }
 
-// onceStep runs on the play's first usable host, once for all batches. Every
-// host sees what it registered; if it fails, it failed for all.
-func (r *run) onceStep(ctx context.Context, s *playbook.BoundStep, hosts []*host) {
-	o := r.once[s.ID]
-	if o == nil {
-		h := hosts[0]
-		res := r.hostStep(ctx, h, s)
-		r.settle(h, s, r.scope(h, s), &res)
-		o = &onceResult{host: h.name(), res: res}
-		if isLost(res.err) && len(hosts) > 1 && r.opt.Check {
-			return
-		}
-		r.once[s.ID] = o
-	}
-	for _, h := range hosts {
-		if h.name() == o.host {
-			continue
-		}
-		r.remember(h, s, &o.res)
-		if o.res.status == event.Failed || isLost(o.res.err) {
-			h.failed = true
-			h.counts.Failed++
-			r.emit(event.Event{Kind: event.Result, Host: h.name(), Step: s.Title(), StepID: s.ID, Status: event.Failed,
-				Text: "run_once failed on " + o.host, Cause: "run_once failed on " + o.host})
-			r.report.Failed = true
+// turn is due when what every scope reads has changed: play, batch, who is
+// usable. It is called between steps, when no host is at work.
+func (r *run) turn() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone = map[string]bool{}
+	for name, h := range r.hosts {
+		if !h.usable() {
+			r.gone[name] = true
 		}
 	}
+	r.epoch++
+}
+
+func names(hosts []*host) []string {
+	out := make([]string, len(hosts))
+	for i, h := range hosts {
+		out[i] = h.name()
+	}
+	return out
 }
 
 func (r *run) applier(s *playbook.BoundStep, host func(context.Context, string) (change.Host, func(), error)) *applier {
@@ -228,11 +256,11 @@ func (r *run) applier(s *playbook.BoundStep, host func(context.Context, string) 
 	if s.Timeout > 0 {
 		limit = s.Timeout
 	}
-	return &applier{forks: r.opt.Forks, limit: limit, host: host, stop: r.opt.Stop}
+	return &applier{forks: r.opt.Forks, limit: limit, host: host}
 }
 
 func (r *run) changeHost(name string, it *item) change.Host {
-	h := change.Host{Name: name, Conn: it.conn, As: it.as, Reader: it.base, Run: r.opt.RunID, Now: r.opt.Now}
+	h := change.Host{Name: name, Conn: it.conn, As: it.as, Reader: it.base, Run: r.opt.RunID, Aside: r.opt.Aside, Now: r.opt.Now}
 	h.Progress = func(done, total int64) {
 		r.emit(event.Event{Kind: event.Progress, Host: name, Done: done, Total: total})
 	}

@@ -25,17 +25,35 @@ func (r *run) scope(h *host, s *playbook.BoundStep) *scope {
 	sc := r.base(h)
 	if s != nil && s.Vars != nil {
 		sc = sc.With(vars.UserVars(vars.LevelTask, s.Vars))
+		var own []string
+		for _, p := range s.Vars.Pairs {
+			own = append(own, p.Key)
+		}
+		r.opt.Redactor.Add(sc.Secrets(own...)...)
 	}
 	return &scope{Scope: sc, r: r, h: h, s: s}
 }
 
-// base is the host's scope in this play, without the step's own variables. It
-// is made anew when the host has learned something.
+// base is the host's scope in this play, without the step's own variables. The
+// redactor learns what stands in it under names that say that it is secret;
+// also of hosts that are only read through hostvars or delegated to.
 func (r *run) base(h *host) *vars.Scope {
+	sc, first := r.made(h)
+	if first {
+		r.opt.Redactor.Add(sc.Secrets(sc.Names()...)...)
+	}
+	return sc
+}
+
+// made gives the scope, made anew when the host or the run has learned
+// something; first in this play, or not.
+func (r *run) made(h *host) (sc *vars.Scope, first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.scope != nil && h.scopePlay == r.play {
-		return h.scope
+	first = h.secretsOf != r.play
+	h.secretsOf = r.play
+	if h.scope != nil && h.scopeOf == r.epoch && !first {
+		return h.scope, false
 	}
 	layers := []vars.Layer{}
 	for _, l := range r.opt.Inventory.Layers(h.name()) {
@@ -50,8 +68,8 @@ func (r *run) base(h *host) *vars.Scope {
 	}
 	layers = append(layers, vars.HostData(vars.LevelSetFact, h.learned), vars.Unknown(maps.Clone(h.unknown)))
 	layers = append(layers, vars.UserVars(vars.LevelExtra, r.opt.Extra))
-	h.scope, h.scopePlay = r.templates.Scope(r.context(h), layers...), r.play
-	return h.scope
+	h.scope, h.scopeOf = r.templates.Scope(r.context(h), layers...), r.epoch
+	return h.scope, first
 }
 
 // context gives the names that dayops itself defines.
@@ -65,12 +83,14 @@ func (r *run) context(h *host) vars.Context {
 	m["ansible_check_mode"], m["ansible_diff_mode"] = r.opt.Check, r.opt.Diff
 	m["ansible_play_name"] = r.play.Title()
 	m["ansible_play_hosts_all"] = texts(r.play.Targets)
-	m["ansible_play_hosts"], m["play_hosts"] = texts(r.play.Targets), texts(r.play.Targets)
-	batch := []any{}
-	for _, b := range r.batch {
-		batch = append(batch, b.name())
+	left := []any{}
+	for _, name := range r.play.Targets {
+		if !r.gone[name] {
+			left = append(left, name)
+		}
 	}
-	m["ansible_play_batch"] = batch
+	m["ansible_play_hosts"], m["play_hosts"] = left, left
+	m["ansible_play_batch"] = texts(names(r.batch))
 	return vars.Context{Magic: m, Groups: r.opt.Inventory.GroupMap(), HostVars: func(name string) *vars.Scope {
 		if !r.opt.Inventory.Has(name) {
 			return nil
@@ -145,6 +165,12 @@ func (sc *scope) flag(n *strictyaml.Node) (bool, error) {
 	}
 	err = decodeOne(r, &into)
 	return into.Flag, err
+}
+
+// hidden tells whether no_log holds. When that cannot be told, it does.
+func (sc *scope) hidden() bool {
+	hide, err := sc.flag(sc.s.NoLog)
+	return hide || err != nil
 }
 
 // number reads retries and delay.

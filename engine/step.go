@@ -2,43 +2,70 @@ package engine
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/playbook"
-	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/engine/vars"
 )
 
-// hostStep runs a host task on one host: condition, loop, retries.
-func (r *run) hostStep(ctx context.Context, h *host, s *playbook.BoundStep) (res result) {
+// hostStep runs a host task on one host: loop, condition, retries.
+func (r *run) hostStep(ctx context.Context, h *host, s *playbook.BoundStep) result {
+	return guarded(func() result {
+		sc := r.scope(h, s)
+		if s.Loop == nil {
+			return r.conditioned(ctx, h, s, sc)
+		}
+		values, err := sc.list(s.Loop)
+		if err != nil {
+			res := r.noLoop(s, sc, err)
+			res.hidden = sc.hidden()
+			return res
+		}
+		return r.loop(ctx, h, s, sc, values)
+	})
+}
+
+// PanicError: a task or a connection has a mistake of its own. It is the
+// failure of the host on which it showed, not of the run.
+type PanicError struct{ Value any }
+
+func (e *PanicError) Error() string { return fmt.Sprintf("unexpected: panic: %v", e.Value) }
+
+func guarded(f func() result) (res result) {
 	defer func() {
 		if p := recover(); p != nil {
-			res = failure(fmt.Errorf("panic: %v", p))
+			res = failure(&PanicError{p})
 		}
 	}()
-	if s.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
-		defer cancel()
+	return f()
+}
+
+// noLoop: the loop has no values. That is no failure where the condition is
+// false whatever the item, as in "loop: r.results, when: r is not skipped".
+func (r *run) noLoop(s *playbook.BoundStep, sc *scope, err error) result {
+	if yes, werr := sc.all(s.When); werr == nil && !yes {
+		return result{status: event.Skipped, text: "condition"}
 	}
-	sc := r.scope(h, s)
-	if s.Loop == nil {
-		return r.conditioned(ctx, h, s, sc)
-	}
-	values, err := sc.list(s.Loop)
-	if err != nil {
-		return r.planFailure(err)
-	}
+	return r.planFailure(err)
+}
+
+func (r *run) loop(ctx context.Context, h *host, s *playbook.BoundStep, sc *scope, values []any) result {
 	items := []result{}
-	for _, v := range values {
-		if r.stopped() {
+	for i, v := range values {
+		if r.stopped() || ctx.Err() != nil {
+			r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: r.play.Title(), Host: h.name(), Step: s.Title(),
+				Text: fmt.Sprintf("interrupted: %d of %d items of the loop are done", i, len(values))})
 			break
 		}
+		for _, t := range vars.Secrets(map[string]any{s.LoopVar: v}) {
+			r.opt.Redactor.Add(t)
+		}
 		one := r.conditioned(ctx, h, s, sc.with(s.LoopVar, v))
-		one.item = itemText(v)
+		one.item, one.loopVar, one.value = r.itemText(v), s.LoopVar, v
 		items = append(items, one)
 		// An item after a lost connection can only fail the same way.
 		if isLost(one.err) {
@@ -48,24 +75,62 @@ func (r *run) hostStep(ctx context.Context, h *host, s *playbook.BoundStep) (res
 	return merge(items)
 }
 
-// itemText is how a loop's value is shown.
-func itemText(v any) string {
-	s := fmt.Sprint(v)
-	if r := []rune(s); len(r) > 80 {
-		s = string(r[:79]) + "…"
+// itemText is how a loop's value is shown: text, or JSON. Secrets go before it
+// is cut: half of one would not be known again.
+func (r *run) itemText(v any) string {
+	text, ok := v.(string)
+	if !ok {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			fmt.Fprint(&b, v)
+		}
+		text = strings.TrimRight(b.String(), "\n")
 	}
-	return s
+	text = r.opt.Redactor.Redact(text)
+	if runes := []rune(text); len(runes) > 80 {
+		text = string(runes[:79]) + "…"
+	}
+	return text
 }
 
+// conditioned is one host, or one item of its loop.
 func (r *run) conditioned(ctx context.Context, h *host, s *playbook.BoundStep, sc *scope) result {
-	yes, err := sc.all(s.When)
+	res := guarded(func() result {
+		yes, err := sc.all(s.When)
+		if err != nil {
+			return r.planFailure(err)
+		}
+		if !yes {
+			return result{status: event.Skipped, text: "condition"}
+		}
+		return r.attempts(ctx, h, s, sc)
+	})
+	res.hidden = sc.hidden()
+	r.cloud(ctx, h, s, &res)
+	return res
+}
+
+// cloud: nobody knows what a step that cannot be planned yet leaves on its
+// target, so what later steps do not find there may be there by then. An
+// opaque step has been foreseen.
+func (r *run) cloud(ctx context.Context, h *host, s *playbook.BoundStep, res *result) {
+	if res.status != event.Unknown || s.Def.Control || s.ChangesNothing() || res.unknown == s.Title() {
+		return
+	}
+	target := h.name()
+	if res.target != "" {
+		target = res.target
+	}
+	release, err := r.pool.link(target).take(ctx, nil)
 	if err != nil {
-		return r.planFailure(err)
+		return
 	}
-	if !yes {
-		return result{status: event.Skipped, text: "condition"}
+	defer release()
+	if o := r.host(target).overlay; o.Opaque == "" {
+		o.Opaque = res.unknown
 	}
-	return r.attempts(ctx, h, s, sc)
 }
 
 // attempts repeats until `until` holds, as often as `retries` says (3 times
@@ -81,21 +146,26 @@ func (r *run) attempts(ctx context.Context, h *host, s *playbook.BoundStep, sc *
 	if err := sc.number(s.Delay, func(n float64) { delay = time.Duration(n * float64(time.Second)) }); err != nil {
 		return r.planFailure(err)
 	}
-	for try := 0; ; try++ {
+	repeats := len(s.Until) > 0 || s.Retries != nil
+	for try := 1; ; try++ {
 		res := r.judged(ctx, h, s, sc)
-		if r.opt.Check || isLost(res.err) || res.status == event.Skipped {
+		if r.opt.Check || isLost(res.err) || !repeats {
 			return res
 		}
+		res.attempts = try
 		done, err := r.enough(s, sc, &res)
 		if err != nil {
-			return r.planFailure(err)
+			r.spoil(&res, err)
+			return res
 		}
-		if done || try >= retries {
+		if done || try > retries {
 			if !done && len(s.Until) > 0 && res.status != event.Failed {
-				res.status, res.err = event.Failed, fmt.Errorf("`until` did not hold after %d attempts", try+1)
+				res.status, res.err = event.Failed, fmt.Errorf("`until` did not hold after %d attempts", try)
 			}
 			return res
 		}
+		r.emit(event.Event{Kind: event.Note, Play: r.play.Title(), Host: h.name(), Step: s.Title(), StepID: s.ID,
+			Text: fmt.Sprintf("not yet; the next of %d more attempts is in %s", retries-try+1, delay)})
 		if err := r.pause(ctx, delay); err != nil {
 			res.status, res.err = event.Failed, together(res.err, err)
 			return res
@@ -106,9 +176,9 @@ func (r *run) attempts(ctx context.Context, h *host, s *playbook.BoundStep, sc *
 // enough tells whether no further attempt is needed.
 func (r *run) enough(s *playbook.BoundStep, sc *scope, res *result) (bool, error) {
 	if len(s.Until) == 0 {
-		return res.status != event.Failed || s.Retries == nil, nil
+		return res.status != event.Failed, nil
 	}
-	return sc.with(registerName(s), res.value()).all(s.Until)
+	return sc.with(registerName(s), res.registered()).all(s.Until)
 }
 
 func (r *run) pause(ctx context.Context, d time.Duration) error {
@@ -122,135 +192,4 @@ func (r *run) pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// judged is one attempt, with changed_when and failed_when.
-func (r *run) judged(ctx context.Context, h *host, s *playbook.BoundStep, sc *scope) result {
-	it, err := r.prepare(ctx, h, s, sc)
-	if err != nil {
-		return r.planFailure(err)
-	}
-	res := it.once(ctx)
-	res.hidden = it.hidden()
-	if err := r.judge(s, sc, &res); err != nil {
-		return r.planFailure(err)
-	}
-	return res
-}
-
-func (r *run) judge(s *playbook.BoundStep, sc *scope, res *result) error {
-	if res.status == event.Unknown || isLost(res.err) || r.opt.Check && res.changed {
-		return nil
-	}
-	sc = sc.with(registerName(s), res.value())
-	if len(s.ChangedWhen) > 0 && res.status != event.Failed {
-		yes, err := sc.all(s.ChangedWhen)
-		if err != nil {
-			return err
-		}
-		res.changed = yes
-		if res.status != event.Partial {
-			res.status = event.OK
-			if yes {
-				res.status = event.Changed
-			}
-		}
-	}
-	if len(s.FailedWhen) == 0 {
-		return nil
-	}
-	yes, err := sc.all(s.FailedWhen)
-	switch {
-	case err != nil:
-		return err
-	case yes && res.status != event.Failed:
-		res.status, res.err = event.Failed, errors.New("`failed_when` holds")
-	case !yes && res.status == event.Failed && !isEngineFailure(res.err):
-		res.status, res.err = event.OK, nil
-		if res.changed {
-			res.status = event.Changed
-		}
-	}
-	return nil
-}
-
-// isEngineFailure: what `failed_when` must not talk away, because the task did not do its work.
-func isEngineFailure(err error) bool {
-	var nc *NotConvergedError
-	return errors.As(err, &nc) || errors.Is(err, errStopped) || errors.Is(err, context.DeadlineExceeded)
-}
-
-func registerName(s *playbook.BoundStep) string {
-	if s.Register != "" {
-		return s.Register
-	}
-	return "_result"
-}
-
-// settle draws the consequences of a step for its host: register, notify,
-// counts, failed or lost, and the events.
-func (r *run) settle(h *host, s *playbook.BoundStep, sc *scope, res *result) {
-	if isLost(res.err) {
-		r.lose(h, res.err)
-		return
-	}
-	if res.status == event.Failed {
-		if ignore, err := sc.flag(s.IgnoreErrors); err == nil && ignore {
-			res.status = event.Ignored
-		}
-	}
-	r.remember(h, s, res)
-	r.count(h, res)
-	if res.changed || res.status == event.Unknown {
-		r.notify(h, s, sc, res)
-	}
-	r.emitResults(h, s, res)
-	if res.status == event.Failed {
-		h.failed = true
-	}
-}
-
-// remember keeps what later steps may read.
-func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
-	for k, v := range res.facts {
-		if res.hidden || vars.SecretName(k) {
-			r.hide(v)
-		}
-		h.learn(k, v)
-	}
-	if res.hidden || s.Register != "" && vars.SecretName(s.Register) {
-		r.hide(res.value())
-	}
-	if s.Register != "" {
-		if r.opt.Check && !knowable(taskKind(s, res), res.changes, res) {
-			h.cannotKnow(s.Register, s.Title())
-		} else {
-			h.learn(s.Register, res.value())
-		}
-	}
-	if res.status == event.Unknown {
-		// A step that cannot be planned yet may make anything; an opaque one has been foreseen.
-		if o := h.overlay; !s.Def.Control && o.Opaque == "" && res.unknown != s.Title() {
-			o.Opaque = res.unknown
-		}
-		for _, name := range s.Sets() {
-			h.cannotKnow(name, s.Title())
-		}
-	}
-}
-
-// hide keeps every text in v out of what people and programs read from here on.
-func (r *run) hide(v any) {
-	for _, t := range vars.SecretTexts(v) {
-		r.opt.Redactor.Add(t)
-	}
-}
-
-func taskKind(s *playbook.BoundStep, res *result) task.Kind {
-	for _, c := range res.changes {
-		if c.Kind == "exec" || c.Kind == "transfer" {
-			return task.Action
-		}
-	}
-	return task.State
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,8 +23,11 @@ func (s *stream) emit(e event.Event) {
 	redactEvent(&e, s.secret)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seq++
-	e.V, e.Seq, e.Run, e.Time = event.Version, s.seq, s.run, s.now().UTC()
+	if e.Kind != event.Progress { // which is not kept: the record has no gaps
+		s.seq++
+		e.Seq = s.seq
+	}
+	e.V, e.Run, e.Time = event.Version, s.run, s.now().UTC()
 	s.sink.Emit(e)
 }
 
@@ -51,7 +55,7 @@ func redactAny(v any, r *secret.Redactor) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, x := range v {
-			out[k] = redactAny(x, r)
+			out[r.Redact(k)] = redactAny(x, r)
 		}
 		return out
 	case []any:
@@ -66,6 +70,10 @@ func redactAny(v any, r *secret.Redactor) any {
 			out[i] = r.Redact(x)
 		}
 		return out
+	case int64, int, float64:
+		if text := fmt.Sprint(v); r.Redact(text) != text {
+			return secret.Mask
+		}
 	}
 	return v
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/dayops/dayops/engine/event"
@@ -19,7 +18,6 @@ func (r *run) count(h *host, res *result) {
 		c.OK++
 	case event.Changed:
 		c.OK++
-		c.Changed++
 	case event.Skipped:
 		c.Skipped++
 	case event.Ignored:
@@ -34,14 +32,12 @@ func (r *run) count(h *host, res *result) {
 		r.report.Unknown++
 	case event.Failed:
 		c.Failed++
-		var nc *NotConvergedError
-		if errors.As(res.err, &nc) {
-			r.report.NotConverged = true
-		} else {
-			r.report.Failed = true
-		}
+		nc, other := res.notConverged()
+		r.report.NotConverged = r.report.NotConverged || nc
+		r.report.Failed = r.report.Failed || other || !nc
 	}
-	if res.changed {
+	if res.changed && res.status != event.Failed {
+		c.Changed++
 		r.report.Changes++
 	}
 }
@@ -63,11 +59,14 @@ func (r *run) emitResults(h *host, s *playbook.BoundStep, res *result) {
 
 func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 	for _, f := range res.findings {
+		if res.hidden {
+			f.Text, f.Hint = hiddenText, ""
+		}
 		r.emit(event.Event{Kind: event.Finding, Host: f.Host, Step: s.Title(), StepID: s.ID, Task: s.Task,
 			Status: findingStatus(f.Status), Text: f.Text, Hint: f.Hint})
 	}
 	e := event.Event{Kind: event.Result, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler,
-		Host: h.name(), Item: res.item, Status: res.status, Changes: res.changes, Text: res.text}
+		Host: h.name(), Target: elsewhere(h, res), Item: res.item, Status: res.status, Changes: res.changes, Text: res.text}
 	switch res.unknown {
 	case "":
 	case s.Title():
@@ -100,6 +99,14 @@ func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 	r.emit(e)
 }
 
+// elsewhere is the target of a delegated step.
+func elsewhere(h *host, res *result) string {
+	if res.target == h.name() {
+		return ""
+	}
+	return res.target
+}
+
 // reveal adds what the task itself has to say.
 func (r *run) reveal(e *event.Event, res *result) {
 	e.Data = plain(res.own)
@@ -115,17 +122,17 @@ func (r *run) reveal(e *event.Event, res *result) {
 	}
 }
 
+// hiddenText stands where no_log hides something.
+const hiddenText = "hidden by no_log"
+
 // censor leaves only that something happened.
 func (r *run) censor(e *event.Event) {
 	e.Data, e.Details, e.Item = nil, nil, ""
 	if e.Text != "" {
-		e.Text = "hidden by no_log"
+		e.Text = hiddenText
 	}
 	if e.Cause != "" {
-		e.Cause = "hidden by no_log"
-	}
-	for i := range e.Changes {
-		e.Changes[i].Summary, e.Changes[i].Diff = "hidden by no_log", ""
+		e.Cause = hiddenText
 	}
 }
 

@@ -68,12 +68,6 @@ func knownAnsibleName(name string) bool {
 	return slices.Contains(connectionNames(), name) || ansibleOnly.MatchString(name)
 }
 
-// SecretName tells whether a variable holds a connection password, which is
-// masked wherever variables are shown.
-func SecretName(name string) bool {
-	return strings.HasPrefix(name, "ansible_") && (strings.HasSuffix(name, "_pass") || strings.HasSuffix(name, "password"))
-}
-
 // Connection reads the connection variables of a host from its variables with
 // templates rendered. Its error is a source.List with the place at which the
 // inventory sets what is wrong; a value that does not come from the inventory

@@ -145,10 +145,31 @@ func shown(vars *strictyaml.Node) map[string]any {
 }
 
 func shownValue(name string, v *strictyaml.Node) any {
-	if SecretName(name) {
+	return masked(v.Any(), secret.Name(name))
+}
+
+// masked masks what stands under a secret name, at any depth.
+func masked(v any, hide bool) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, it := range v {
+			out[k] = masked(it, hide || secret.Name(k))
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, it := range v {
+			out[i] = masked(it, hide)
+		}
+		return out
+	case nil:
+		return nil
+	}
+	if hide {
 		return secret.Mask
 	}
-	return v.Any()
+	return v
 }
 
 func toJSON(v any) []byte {

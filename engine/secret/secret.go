@@ -41,27 +41,25 @@ const minLength = 4
 // Redactor replaces known secrets by Mask, also in the forms that quoting and
 // encoding give them. Safe for concurrent use; the zero Redactor knows none.
 type Redactor struct {
-	mu    sync.RWMutex
+	mu    sync.Mutex
 	known map[string]bool
-	forms *strings.Replacer
+	forms *strings.Replacer // of known; nil when some were added since
 }
 
-// Add makes the redactor know text. Texts shorter than four characters are
+// Add makes the redactor know texts. Texts shorter than four characters are
 // ignored: they would make every output unreadable.
-func (r *Redactor) Add(text string) {
-	if len(text) < minLength {
-		return
-	}
+func (r *Redactor) Add(texts ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known[text] {
-		return
+	for _, text := range texts {
+		if len(text) < minLength || r.known[text] {
+			continue
+		}
+		if r.known == nil {
+			r.known = map[string]bool{}
+		}
+		r.known[text], r.forms = true, nil
 	}
-	if r.known == nil {
-		r.known = map[string]bool{}
-	}
-	r.known[text] = true
-	r.forms = replacer(r.known)
 }
 
 // Redact returns s with every known secret masked.
@@ -69,12 +67,17 @@ func (r *Redactor) Redact(s string) string {
 	if r == nil {
 		return s
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	return r.replacer().Replace(s)
+}
+
+// replacer is made when it is first needed: adding many secrets costs one.
+func (r *Redactor) replacer() *strings.Replacer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.forms == nil {
-		return s
+		r.forms = replacer(r.known)
 	}
-	return r.forms.Replace(s)
+	return r.forms
 }
 
 func replacer(known map[string]bool) *strings.Replacer {

@@ -123,7 +123,8 @@ func optional[P, S any](d *Definition, t any) {
 
 func typed[P, S any](in AnyInput) Input[P, S] {
 	s, _ := in.State.(S)
-	return Input[P, S]{Host: in.Host, Target: in.Target, Params: in.Params.(P), Facts: in.Facts, State: s, Now: in.Now}
+	p, _ := in.Params.(P)
+	return Input[P, S]{Host: in.Host, Target: in.Target, Params: p, Facts: in.Facts, State: s, Now: in.Now}
 }
 
 // Decode reads parameters. template tells which scalars are taken unread

@@ -79,7 +79,8 @@ type ClusterInput[P, S any] struct {
 	Now   time.Time
 }
 
-// HostInput is one host's Input, or the error that its Check gave.
+// HostInput is one host's Input, or the error that its Check gave; then State,
+// and Params when they could not be made either, are zero.
 type HostInput[P, S any] struct {
 	Input[P, S]
 	Groups []string

@@ -46,7 +46,7 @@ func TestExtra(t *testing.T) {
 func TestSecrets(t *testing.T) {
 	for name, want := range map[string]bool{"password": true, "db_password": true, "ansible_password": true, "ansible_become_pass": true, "ansible_ssh_pass": true, "API_TOKEN": true, "secret": true, "my_secret_2": true, "aws_secret_access_key": true,
 		"tls_private_key": true, "vault_apikey": true, "tokens": false, "passwordless": false, "bypass": false, "password_file": false, "token_url": false, "user": false, "ansible_ssh_private_key_file": false, "compass": false, "secretary": false} {
-		require.Equal(t, want, SecretName(name), name)
+		require.Equal(t, want, secret.Name(name), name)
 	}
 	require.Equal(t, []string{"1234", "deep", "hunter2", "in list"}, Secrets(map[string]any{"password": "hunter2", "plain": "x", "pin_token": int64(1234),
 		"users": []any{map[string]any{"passwd": []any{"in list"}, "name": "n"}}, "secret": map[string]any{"any": "deep", "off": true}}))
@@ -54,9 +54,9 @@ func TestSecrets(t *testing.T) {
 
 	var e Engine
 	s := e.Scope(Context{}, UserVars(LevelPlay, yml(t, "pw: {password: \"{{ base }}-x\"}\nbase: abcdef\ndb_password: \"{{ base }}!\"\nbroken_token: \"{{ nowhere }}\"")), Unknown(map[string]string{"later_token": "x"}))
-	require.Equal(t, []string{"abcdef!", "abcdef-x"}, s.Secrets())
+	require.Equal(t, []string{"abcdef!", "abcdef-x"}, s.Secrets(s.Names()...))
 	r := &secret.Redactor{}
-	for _, x := range s.Secrets() {
+	for _, x := range s.Secrets(s.Names()...) {
 		r.Add(x)
 	}
 	require.Equal(t, "a *** b", r.Redact("a abcdef! b"))

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/secret"
+	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/engine/vars"
+)
+
+// settle draws the consequences of a step for its host: register, notify,
+// counts, failed or lost, and the events.
+func (r *run) settle(h *host, s *playbook.BoundStep, res *result) {
+	sc := r.scope(h, s)
+	if isLost(res.err) {
+		r.settleLost(h, s, sc, res)
+		return
+	}
+	if res.status == event.Failed {
+		if ignore, err := sc.flag(s.IgnoreErrors); err == nil && ignore {
+			res.status = event.Ignored
+		}
+	}
+	r.remember(h, s, res)
+	r.count(h, res)
+	r.notify(h, s, sc, res)
+	r.emitResults(h, s, res)
+	if res.status == event.Failed {
+		h.failed = true
+	}
+}
+
+// settleLost tells of the items that were done before the connection broke.
+func (r *run) settleLost(h *host, s *playbook.BoundStep, sc *scope, res *result) {
+	for i := range res.items {
+		if it := &res.items[i]; !isLost(it.err) {
+			r.notify(h, s, sc, it)
+			r.emitResult(h, s, it)
+		}
+	}
+	r.lose(h, s, res.err)
+}
+
+// remember keeps what later steps may read.
+func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
+	for k, v := range res.facts {
+		if res.hidden || secret.Name(k) {
+			r.hide(v)
+		}
+		h.learn(k, v)
+	}
+	if res.hidden || s.Register != "" && secret.Name(s.Register) {
+		r.hide(res.registered())
+	}
+	if s.Register != "" {
+		if r.opt.Check && !knowable(taskKind(res), res) {
+			h.cannotKnow(s.Register, s.Title())
+		} else {
+			h.learn(s.Register, res.registered())
+		}
+	}
+	if res.status == event.Unknown {
+		for _, name := range s.Sets() {
+			h.cannotKnow(name, s.Title())
+		}
+	}
+}
+
+// hide keeps every text in v out of what people and programs read from here on.
+func (r *run) hide(v any) { r.opt.Redactor.Add(vars.SecretTexts(v)...) }
+
+func taskKind(res *result) task.Kind {
+	if slices.ContainsFunc(res.changes, func(c event.Change) bool { return c.Kind == "exec" || c.Kind == "transfer" }) {
+		return task.Action
+	}
+	return task.State
+}
+
+// OnceError: a run_once step failed on the host that ran it for all.
+type OnceError struct{ Host string }
+
+func (e *OnceError) Error() string { return "run_once failed on " + e.Host }
+
+// onceStep runs on the first usable host, once for all batches of the play.
+// Every host sees what it registered; if it fails, it failed for all.
+func (r *run) onceStep(ctx context.Context, s *playbook.BoundStep, hosts []*host) {
+	o := r.once[s.ID]
+	if o == nil {
+		h := hosts[0]
+		o = &onceResult{host: h.name(), res: r.hostStep(ctx, h, s)}
+		r.settle(h, s, &o.res)
+		r.once[s.ID] = o
+	}
+	for _, h := range hosts {
+		switch {
+		case h.name() == o.host:
+		case o.res.status == event.Failed || isLost(o.res.err):
+			res := failure(&OnceError{Host: o.host})
+			r.count(h, &res)
+			r.emitResult(h, s, &res)
+			h.failed = true
+		default:
+			r.remember(h, s, &o.res)
+		}
+	}
+}
+
+// notConverged tells whether anything in the result is such a failure, and
+// whether anything failed in another way.
+func (r *result) notConverged() (yes, other bool) {
+	items := r.items
+	if len(items) == 0 {
+		items = []result{*r}
+	}
+	for i := range items {
+		var nc *NotConvergedError
+		switch {
+		case items[i].err == nil:
+		case errors.As(items[i].err, &nc):
+			yes = true
+		default:
+			other = true
+		}
+	}
+	return yes, other
+}
