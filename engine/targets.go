@@ -36,15 +36,19 @@ func outside(inv *inventory.Inventory, login Login) *run {
 }
 
 // CheckTargets finds connection variables with values that cannot be. One
-// that reads what only a play defines is left to the run. The error is a source.List.
-func CheckTargets(inv *inventory.Inventory, hosts []string) error {
+// that reads what only a play defines is left to the run. args tells what is
+// wrong with a target's CommonArgs. The error is a source.List.
+func CheckTargets(inv *inventory.Inventory, hosts []string, args func(words []string) error) error {
 	r := outside(inv, Login{})
 	var ms source.Mistakes
 	for _, name := range hosts {
-		_, err := r.target(name)
+		t, err := r.target(name)
 		var list source.List
 		if errors.As(err, &list) {
 			ms.AddErr(list)
+		}
+		if err == nil {
+			ms.AddErr(inv.CheckArgs(name, t.CommonArgs, args))
 		}
 	}
 	return ms.Err()

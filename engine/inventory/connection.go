@@ -89,6 +89,30 @@ func (inv *Inventory) Connection(host string, resolved map[string]any) (Connecti
 	return c, ms.Err()
 }
 
+// CheckArgs gives the mistakes that check finds in all ssh arguments of host,
+// each at the place of the variable that holds it. The error is a source.List.
+func (inv *Inventory) CheckArgs(host string, all []string, check func(words []string) error) error {
+	err := check(all)
+	if err == nil {
+		return nil
+	}
+	var ms source.Mistakes
+	for _, v := range connVars() {
+		_, n, ok := inv.Origin(host, v.names[0])
+		var own Connection
+		if !ok || !strings.HasSuffix(v.names[0], "_args") || v.set(&own, n.Any()) != nil {
+			continue
+		}
+		if e := check(own.CommonArgs); e != nil {
+			ms.Add(n.Mistake(v.names[0]+": "+e.Error(), ""))
+		}
+	}
+	if ms.Len() == 0 {
+		ms.Add(&source.Mistake{Text: fmt.Sprintf("ssh arguments of host %q: %v", host, err)})
+	}
+	return ms.Err()
+}
+
 // wrong gives the mistake its place, if the inventory has one for this value.
 func (inv *Inventory) wrong(host, name string, value any, e *connError) *source.Mistake {
 	text := fmt.Sprintf("%s of host %q: %s", name, host, e.text)

@@ -17,19 +17,19 @@ import (
 	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/event"
-	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/secret"
 )
 
 // execute runs a checked job: connections, history, views, signals.
 func (a *app) execute(ctx context.Context, f *flags, j *job) error {
-	login, err := a.login(f)
+	shown, err := a.shown(f)
 	if err != nil {
 		return err
 	}
-	if login.CommonArgs, err = inventory.SplitWords(f.common); err != nil {
-		return usage("", "--ssh-common-args: %s", err)
+	login, err := a.login(f)
+	if err != nil {
+		return err
 	}
 	id, record, err := a.record()
 	if err != nil {
@@ -39,22 +39,30 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	red := &secret.Redactor{}
 	red.Add(login.Password.Reveal())
 	red.Add(login.BecomePassword.Reveal())
-	sink, err := a.sink(f, record)
-	if err != nil {
-		return err
-	}
+	kept := view.NewJSON(record)
 	dialer := a.dialer()
 	defer dialer.Close()
 	ctx, stop, done := a.signals(ctx)
 	defer done()
 	rep := engine.Run(ctx, engine.Options{
-		RunID: id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: sink, Redactor: red, Now: a.now,
+		RunID: id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
 		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, Stop: stop,
 		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", ")},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
 	})
+	if err := errors.Join(lineError(shown), kept.Err()); err != nil {
+		return fmt.Errorf("not all of run %s could be written down: %w", id, err)
+	}
 	if code, _ := codeOf(rep, f.detailed); code != exitDone {
 		return &errShown{code}
+	}
+	return nil
+}
+
+// lineError: programs must not take half of the JSON lines for the whole.
+func lineError(s event.Sink) error {
+	if j, ok := s.(*view.JSON); ok {
+		return j.Err()
 	}
 	return nil
 }
@@ -81,21 +89,19 @@ func (a *app) record() (string, io.WriteCloser, error) {
 	return "", nil, fmt.Errorf("no free run id below %s", dir)
 }
 
-// sink is what shows the run: JSON lines or text, with a bar on a terminal; and the record.
-func (a *app) sink(f *flags, record io.Writer) (event.Sink, error) {
-	var shown event.Sink
+// shown is what shows the run: JSON lines or text, with a bar on a terminal.
+func (a *app) shown(f *flags) (event.Sink, error) {
 	switch f.output {
 	case "json":
-		shown = view.NewJSON(a.out)
+		return view.NewJSON(a.out), nil
 	case "text":
-		shown = view.NewText(a.out, view.TextOptions{Colour: view.Colour(a.out, a.getenv), Verbose: f.verbose, Quiet: f.quiet, Output: f.showOutput})
+		var s event.Sink = view.NewText(a.out, view.TextOptions{Colour: view.Colour(a.out, a.getenv), Verbose: f.verbose, Quiet: f.quiet, Output: f.showOutput})
 		if view.IsTerminal(a.err) && !f.quiet && a.getenv("TERM") != "dumb" {
-			shown = view.NewBar(a.err, shown)
+			s = view.NewBar(a.err, s)
 		}
-	default:
-		return nil, usage("text or json", "--output=%s is not known", f.output)
+		return s, nil
 	}
-	return view.Many{shown, view.NewJSON(record)}, nil
+	return nil, usage("text or json", "--output=%s is not known", f.output)
 }
 
 // signals gives the two-step end: the first SIGINT or SIGTERM closes stop, the

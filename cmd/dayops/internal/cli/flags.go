@@ -12,6 +12,8 @@ import (
 
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/conn/ssh"
+	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/secret"
 )
 
@@ -105,6 +107,12 @@ func (a *app) login(f *flags) (engine.Login, error) {
 		return l, usage("strict or accept-new; a changed key is refused by both", "--host-key-checking=%s is not known", f.hostKeys)
 	}
 	var err error
+	if l.CommonArgs, err = inventory.SplitWords(f.common); err == nil {
+		err = ssh.CheckArgs(l.CommonArgs)
+	}
+	if err != nil {
+		return l, usage("", "--ssh-common-args: %s", err)
+	}
 	if l.Password, err = a.password(f.askPass, f.passFile, "SSH password: "); err != nil {
 		return l, err
 	}

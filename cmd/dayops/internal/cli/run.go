@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dayops/dayops/engine"
+	"github.com/dayops/dayops/engine/conn/ssh"
 	"github.com/dayops/dayops/engine/facts"
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/playbook"
@@ -142,7 +143,7 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 	bound, err := playbook.Bind(pb, playbook.Env{Inventory: inv, Incomplete: incomplete, Tasks: tasks.All(), Facts: facts.Names(), Extra: extra,
 		Limit: limit, Tags: f.tags, SkipTags: f.skipTags})
 	ms.AddErr(err)
-	ms.AddErr(engine.CheckTargets(inv, inv.Hosts()))
+	ms.AddErr(engine.CheckTargets(inv, inv.Hosts(), ssh.CheckArgs))
 	if err := ms.Err(); err != nil {
 		return nil, badFiles(err)
 	}
