@@ -124,7 +124,7 @@ func (r *run) tellPending(ctx context.Context, hd *playbook.BoundStep) {
 	for _, reason := range []string{"interrupted", "the connection is gone", "a later handler notified it"} {
 		if hosts := why[reason]; hosts != nil {
 			r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: r.play.Title(), Step: hd.Title(), StepID: hd.ID, Handler: true,
-				Text: "handler \"" + hd.Title() + "\" was notified and did not run (" + reason + ") on", Hosts: hosts})
+				Text: "handler \"" + hd.Title() + "\" was notified and did not run (" + reason + ")", Hosts: hosts})
 		}
 	}
 }

@@ -36,7 +36,7 @@ func TestHandlers(t *testing.T) {
 	w.opt = func(o *Options) { o.Forks = 1 }
 	w.run(hosts(2), strings.ReplaceAll(handled, "SERIAL", "serial: 2"))
 	require.Equal(t, []string{"after-h1", "one-h1", "one-h2", "two-h1", "two-h2", "three-h1", "three-h2", "four-h1", "four-h2"}, w.lines("log"))
-	require.Equal(t, []string{`handler "one" was notified and did not run (a later handler notified it) on h1 h2`}, w.texts(event.Note))
+	require.Equal(t, []string{`handler "one" was notified and did not run (a later handler notified it) h1 h2`}, w.texts(event.Note))
 
 	w = newWorld(t)
 	w.run(hosts(2), strings.ReplaceAll(handled, "SERIAL", "serial: 1"))
@@ -78,7 +78,7 @@ func TestHandlersAfterInterrupt(t *testing.T) {
 	w.run(hosts(3), pb)
 	require.Equal(t, []string{"h1"}, w.lines("log"))
 	require.Equal(t, []string{"interrupted: not begun on h2 h3",
-		`handler "restart" was notified and did not run (interrupted) on h1 h2 h3`}, w.texts(event.Note))
+		`handler "restart" was notified and did not run (interrupted) h1 h2 h3`}, w.texts(event.Note))
 	require.True(t, w.rep.Interrupted)
 	require.False(t, w.rep.Failed)
 }

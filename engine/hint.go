@@ -33,6 +33,8 @@ func explain(host string, err error) (cause, hint string) {
 		return "connection lost", fmt.Sprintf("what the last step did is in doubt: look at %s before running it again", host)
 	case errors.As(err, &unreach):
 		return "no connection: " + unreach.Stage, unreachableHint(cmp.Or(unreach.Host, host), unreach)
+	case errors.Is(err, context.Canceled):
+		return "aborted", fmt.Sprintf("what the step had done by then is in doubt: look at %s", host)
 	case errors.Is(err, context.DeadlineExceeded):
 		return "took too long", "raise `timeout:` of the task, or find out what it waits for"
 	}

@@ -87,9 +87,9 @@ func TestTimeout(t *testing.T) {
 	w := newWorld(t).run("h1\nh2\n", play(
 		"{name: slow, sh: 'sleep 20; touch DIR/late', timeout: 1, ignore_errors: yes, failed_when: false}",
 		// Each waits for the other's turn; that is not the task's own time.
-		"{name: in turn, delegate_to: h1, sh: 'sleep 0.7', timeout: 1}",
+		"{name: in turn, delegate_to: h1, sh: 'sleep 2.5', timeout: 4}",
 	))
-	require.Less(t, time.Since(start), 15*time.Second)
+	require.Less(t, time.Since(start), 25*time.Second)
 	e := w.result("slow", "h1")
 	require.Equal(t, event.Ignored, e.Status, "failed_when does not talk a command away that did not end")
 	require.Equal(t, "the task took longer than 1s", e.Text)
@@ -99,7 +99,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestTimeoutIsOfEachAttempt(t *testing.T) {
-	w := newWorld(t).run("h1\n", play("{name: again, sh: 'sleep 0.6; echo x >> DIR/log; test $(wc -l < DIR/log) = 3', timeout: 1, retries: 4, delay: 0}"))
+	w := newWorld(t).run("h1\n", play("{name: again, sh: 'sleep 1.2; echo x >> DIR/log; test $(wc -l < DIR/log) = 3', timeout: 3, retries: 4, delay: 0}"))
 	require.Len(t, w.lines("log"), 3)
 	require.False(t, w.rep.Failed)
 }

@@ -265,7 +265,11 @@ func (t *Text) note(e event.Event) {
 	if e.Host != "" {
 		host = Line(e.Host) + ": "
 	}
-	t.printf("  %s\n", t.paint(colourOf(e.Status), word+host+Line(e.Text)))
+	text := Line(e.Text)
+	if len(e.Hosts) > 0 {
+		text += ": " + Line(shorten(e.Hosts))
+	}
+	t.printf("  %s\n", t.paint(colourOf(e.Status), word+host+text))
 }
 
 func count(n int, what string) string {
