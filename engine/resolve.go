@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 )
@@ -109,34 +111,11 @@ func (r *resolver) walk(v reflect.Value) error {
 	return nil
 }
 
-// find looks where Ansible looks: in sub beside the playbook, then beside it.
-func (r *resolver) find(name, sub string) (string, fs.FileInfo, error) {
-	if rest, ok := strings.CutPrefix(name, "~/"); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			name = filepath.Join(home, rest)
-		}
-	}
-	places := []string{name}
-	if !filepath.IsAbs(name) {
-		places = []string{filepath.Join(r.dir, sub, name), filepath.Join(r.dir, name)}
-	}
-	for _, p := range places {
-		info, err := os.Stat(p)
-		if err == nil {
-			return p, info, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", nil, err
-		}
-	}
-	return "", nil, &fs.PathError{Op: "find", Path: strings.Join(places, " or "), Err: fs.ErrNotExist}
-}
-
 func (r *resolver) localFile(f *task.LocalFile) error {
 	if f.Name == "" {
 		return nil
 	}
-	path, info, err := r.find(f.Name, "files")
+	path, info, err := playbook.FindLocal(r.dir, "files", f.Name)
 	if err != nil {
 		return err
 	}
@@ -184,16 +163,13 @@ func (r *resolver) templateFile(f *task.TemplateFile) error {
 	if f.Name == "" {
 		return nil
 	}
-	path, info, err := r.find(f.Name, "templates")
+	path, _, err := playbook.FindLocal(r.dir, "templates", f.Name)
 	if err != nil {
 		return err
 	}
-	if info.Size() > maxTemplate {
-		return fmt.Errorf("%s: %d bytes; a template may have %d", path, info.Size(), maxTemplate)
-	}
-	text, err := os.ReadFile(path)
+	text, err := source.ReadFile(path, maxTemplate)
 	if err != nil {
-		return err
+		return fmt.Errorf("template %s: %s", path, source.Reason(err))
 	}
 	f.Path = path
 	f.Content, err = r.render(path, text)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,7 +71,7 @@ func (b *builder) source(s string) (dir string) {
 		b.hostList(s)
 		return ""
 	case err != nil:
-		m := &source.Mistake{Pos: source.Pos{File: s}, Text: "cannot read this inventory: " + reason(err)}
+		m := &source.Mistake{Pos: source.Pos{File: s}, Text: "cannot read this inventory: " + source.Reason(err)}
 		if errors.Is(err, fs.ErrNotExist) {
 			m.Text = "there is no such inventory"
 			m.Hint = fmt.Sprintf("a list of hosts needs a comma: -i %s,", s)
@@ -93,7 +92,7 @@ var ignored = regexp.MustCompile(`^\.|^(?:host_vars|group_vars|vars_plugins)$|~$
 func (b *builder) folder(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		b.mistakes.Add(&source.Mistake{Pos: source.Pos{File: dir}, Text: "cannot read this folder: " + reason(err)})
+		b.mistakes.Add(&source.Mistake{Pos: source.Pos{File: dir}, Text: "cannot read this folder: " + source.Reason(err)})
 		return
 	}
 	read := 0
@@ -163,33 +162,16 @@ func (b *builder) readFile(path string) ([]byte, fs.FileMode, bool) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return fail("cannot read this file: " + reason(err))
+		return fail("cannot read this file: " + source.Reason(err))
 	}
 	if !info.Mode().IsRegular() {
 		return fail("this is not a regular file")
 	}
-	f, err := os.Open(path)
+	data, err := source.ReadFile(path, strictyaml.MaxBytes)
 	if err != nil {
-		return fail("cannot read this file: " + reason(err))
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxBytes+1))
-	if err != nil {
-		return fail("cannot read this file: " + reason(err))
-	}
-	if len(data) > strictyaml.MaxBytes {
-		return fail(fmt.Sprintf("this file is larger than %d MiB", strictyaml.MaxBytes>>20))
+		return fail("cannot read this file: " + source.Reason(err))
 	}
 	return data, info.Mode(), true
-}
-
-// reason is err without the path, which the mistake already shows.
-func reason(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }
 
 var (

@@ -76,7 +76,7 @@ func PatternAt(n *strictyaml.Node) (*Pattern, error) {
 }
 
 // ParseLimit reads the value of --limit: a pattern in which a term @FILE
-// stands for the patterns in the lines of that file. read is os.ReadFile.
+// stands for the patterns in the lines of that file. read bounds its size.
 func ParseLimit(where, text string, read func(string) ([]byte, error)) (*Pattern, error) {
 	p, ms := &Pattern{text: text}, &source.Mistakes{}
 	for _, piece := range pieces(text, source.Pos{File: where, Col: 1}, text, ms) {
@@ -87,11 +87,7 @@ func ParseLimit(where, text string, read func(string) ([]byte, error)) (*Pattern
 		file := piece.text[1:]
 		data, err := read(file)
 		if err != nil {
-			ms.Add(piece.mistake("cannot read the file of patterns: "+reason(err), ""))
-			continue
-		}
-		if len(data) > strictyaml.MaxBytes {
-			ms.Add(piece.mistake("this file of patterns is too large", ""))
+			ms.Add(piece.mistake("cannot read the file of patterns: "+source.Reason(err), ""))
 			continue
 		}
 		no := 0

@@ -50,7 +50,7 @@ func (b *builder) varsFiles(dir string, names []string, what string) map[string]
 		return nil
 	}
 	if err != nil {
-		b.mistakes.Add(&source.Mistake{Pos: source.Pos{File: dir}, Text: "cannot read this folder: " + reason(err)})
+		b.mistakes.Add(&source.Mistake{Pos: source.Pos{File: dir}, Text: "cannot read this folder: " + source.Reason(err)})
 		return nil
 	}
 	there := make(map[string]bool, len(entries))

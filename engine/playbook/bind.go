@@ -142,9 +142,9 @@ func (b *binder) varsFiles(bp *BoundPlay) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(b.pb.Dir, path)
 		}
-		data, err := readFile(path)
+		data, err := source.ReadFile(path, strictyaml.MaxBytes)
 		if err != nil {
-			b.wrong(at, fmt.Sprintf("cannot read the vars file %s: %s", path, reason(err)), orElse(source.DidYouMean(path, beside(path)), "it is looked for beside the playbook"))
+			b.wrong(at, fmt.Sprintf("cannot read the vars file %s: %s", path, source.Reason(err)), orElse(source.DidYouMean(path, beside(path)), "it is looked for beside the playbook"))
 			b.names.open = true
 			continue
 		}

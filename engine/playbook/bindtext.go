@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/strictyaml"
@@ -88,8 +89,14 @@ func (b *binder) stepTexts(s *Step) {
 }
 
 // FindLocal finds a file of the control machine as Ansible does: in the folder
-// sub beside the playbook, then beside the playbook. dir is the playbook's.
+// sub beside the playbook, then beside the playbook, whose folder is dir. ~/ is
+// the home of who runs dayops.
 func FindLocal(dir, sub, name string) (string, os.FileInfo, error) {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			name = filepath.Join(home, rest)
+		}
+	}
 	if filepath.IsAbs(name) {
 		info, err := os.Stat(name)
 		return name, info, err
@@ -110,7 +117,7 @@ func (b *binder) localFile(name *strictyaml.Node, file, sub string) (string, boo
 		return path, true
 	}
 	places := append(entries(b.pb.Dir, sub), entries(b.pb.Dir, "")...)
-	b.ms.Add(name.Mistake("cannot read the file "+file+": "+reason(err), orElse(source.DidYouMean(file, places), "it is looked for in "+filepath.Join(b.pb.Dir, sub)+" and in "+b.pb.Dir)))
+	b.ms.Add(name.Mistake("cannot read the file "+file+": "+source.Reason(err), orElse(source.DidYouMean(file, places), "it is looked for in "+filepath.Join(b.pb.Dir, sub)+" and in "+b.pb.Dir)))
 	return "", false
 }
 
@@ -129,9 +136,9 @@ func (b *binder) templateFile(s *Step, at *strictyaml.Node, name string) {
 	if !ok {
 		return
 	}
-	data, err := readFile(path)
+	data, err := source.ReadFile(path, strictyaml.MaxBytes)
 	if err != nil {
-		b.wrong(at, "cannot read the template "+path+": "+reason(err), "")
+		b.wrong(at, "cannot read the template "+path+": "+source.Reason(err), "")
 		return
 	}
 	t, err := vars.CompileFile(path, string(data))

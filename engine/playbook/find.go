@@ -2,10 +2,7 @@ package playbook
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -33,12 +30,12 @@ type Source struct {
 func Find(name string, builtin fs.FS) (*Source, error) {
 	short, asked := strings.CutPrefix(name, BuiltinPrefix)
 	if !asked {
-		text, err := readFile(name)
+		text, err := source.ReadFile(name, strictyaml.MaxBytes)
 		if err == nil {
 			return &Source{File: name, Dir: filepath.Dir(name), Text: text}, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, &source.Mistake{Pos: source.Pos{File: name}, Text: "cannot read this playbook: " + reason(err)}
+			return nil, &source.Mistake{Pos: source.Pos{File: name}, Text: "cannot read this playbook: " + source.Reason(err)}
 		}
 	}
 	names := Builtin(builtin)
@@ -77,34 +74,6 @@ func Builtin(builtin fs.FS) []string {
 func beside(name string) []string {
 	files, _ := filepath.Glob(filepath.Join(filepath.Dir(name), "*.y*ml"))
 	return files
-}
-
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, errors.New("it is a folder")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > strictyaml.MaxBytes {
-		return nil, fmt.Errorf("it is larger than %d bytes", strictyaml.MaxBytes)
-	}
-	return data, nil
-}
-
-// reason is the cause without the path that the message names already.
-func reason(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }
 
 // Load is Load for a found playbook.

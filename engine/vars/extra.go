@@ -17,7 +17,7 @@ const ExtraFlag = "-e"
 //	@vars.yml, @vars.json    a file with a map
 //	{"k": 1} or [..]         JSON or YAML in braces
 //
-// read reads a file of the control machine. The error is a source.List.
+// read reads a file of the control machine and bounds its size. The error is a source.List.
 func ParseExtra(args []string, read func(path string) ([]byte, error)) (*strictyaml.Node, error) {
 	out := &strictyaml.Node{Kind: strictyaml.Map, Pos: source.Pos{File: ExtraFlag, Line: 1, Col: 1}}
 	var ms source.Mistakes

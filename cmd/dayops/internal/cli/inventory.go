@@ -10,6 +10,7 @@ import (
 
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/engine/strictyaml"
 )
 
 // loadInventory reads the sources that -i, DAYOPS_INVENTORY or ./inventory.yml
@@ -88,7 +89,7 @@ func andLimit(limit string) string {
 }
 
 func limitHosts(inv *inventory.Inventory, limit string) ([]string, error) {
-	p, err := inventory.ParseLimit("--limit", limit, os.ReadFile)
+	p, err := inventory.ParseLimit("--limit", limit, readFile)
 	if err != nil {
 		return nil, badFiles(err)
 	}
@@ -98,6 +99,9 @@ func limitHosts(inv *inventory.Inventory, limit string) ([]string, error) {
 	}
 	return hosts, nil
 }
+
+// readFile reads what --limit @FILE and -e @FILE name.
+func readFile(path string) ([]byte, error) { return source.ReadFile(path, strictyaml.MaxBytes) }
 
 func (a *app) inventoryCommand() *cobra.Command {
 	var f flags

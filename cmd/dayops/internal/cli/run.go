@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -120,7 +119,7 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 		return nil, badFiles(err)
 	}
 	ms.AddErr(err)
-	extra, err := vars.ParseExtra(f.extra, os.ReadFile)
+	extra, err := vars.ParseExtra(f.extra, readFile)
 	ms.AddErr(err)
 	incomplete := ms.Len() > 0
 	pb, err := load()
