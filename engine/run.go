@@ -23,9 +23,10 @@ type run struct {
 
 	templates vars.Engine
 
-	mu     sync.Mutex
-	hosts  map[string]*host
-	report Report
+	mu       sync.Mutex
+	hosts    map[string]*host
+	report   Report
+	unlogged int // lines of what no_log steps gave that the redactor knows
 
 	play  *playbook.BoundPlay
 	batch []*host         // of the batch under way
@@ -180,16 +181,17 @@ func (r *run) usable() []*host {
 // each runs f on hosts, as many at once as forks allow, and returns those on
 // which it did not begin because of an interrupt.
 func (r *run) each(ctx context.Context, hosts []*host, f func(*host)) (left []*host) {
-	var mu sync.Mutex
+	begun := make([]bool, len(hosts))
 	r.atOnce(len(hosts), func(i int) {
-		if r.interrupted(ctx) {
-			mu.Lock()
-			defer mu.Unlock()
-			left = append(left, hosts[i])
-			return
+		if begun[i] = !r.interrupted(ctx); begun[i] {
+			f(hosts[i])
 		}
-		f(hosts[i])
 	})
+	for i, h := range hosts {
+		if !begun[i] {
+			left = append(left, h)
+		}
+	}
 	return left
 }
 

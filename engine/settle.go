@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/playbook"
@@ -48,14 +49,10 @@ func (r *run) settleLost(h *host, s *playbook.BoundStep, sc *scope, res *result)
 // remember keeps what later steps may read.
 func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
 	for k, v := range res.facts {
-		if res.hidden || secret.Name(k) {
-			r.hide(v)
-		}
+		r.hide(v, res.hidden, secret.Name(k))
 		h.learn(k, v)
 	}
-	if res.hidden || s.Register != "" && secret.Name(s.Register) {
-		r.hide(res.registered())
-	}
+	r.hide(res.registered(), res.hidden, s.Register != "" && secret.Name(s.Register))
 	if s.Register != "" {
 		if r.opt.Check && !knowable(taskKind(res), res) {
 			h.cannotKnow(s.Register, s.Title())
@@ -70,8 +67,38 @@ func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
 	}
 }
 
-// hide keeps every text in v out of what people and programs read from here on.
-func (r *run) hide(v any) { r.opt.Redactor.Add(vars.SecretTexts(v)...) }
+// Bounds on what is remembered as secret: every line of it is looked for in all
+// that is said from then on.
+const (
+	maxSecretLines  = 1000 // of one value that has a secret name
+	maxUnloggedRest = 1000 // of all that no_log steps gave
+)
+
+// hide keeps the texts in v out of what people and programs read from here on,
+// also where a later step shows them. What a no_log step gave is not told by
+// the step itself in any case; a long listing is not remembered whole.
+func (r *run) hide(v any, unlogged, named bool) {
+	if !unlogged && !named {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	left := maxSecretLines
+	if !named {
+		left = maxUnloggedRest - r.unlogged
+	}
+	for _, t := range vars.SecretTexts(v) {
+		n := strings.Count(t, "\n") + 1
+		if n > left {
+			continue
+		}
+		left -= n
+		r.opt.Redactor.Add(t)
+	}
+	if !named {
+		r.unlogged = maxUnloggedRest - left
+	}
+}
 
 func taskKind(res *result) task.Kind {
 	if slices.ContainsFunc(res.changes, func(c event.Change) bool { return c.Kind == "exec" || c.Kind == "transfer" }) {
