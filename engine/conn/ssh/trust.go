@@ -131,11 +131,17 @@ func (d *Dialer) Trust(keys ...HostKey) error {
 		if k.Known {
 			continue
 		}
-		if err := appendKnownHost(context.Background(), k.File, k.addr, k.key, nil); err != nil {
+		if err := d.append(k); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *Dialer) append(k HostKey) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d.limits.dial)
+	defer cancel()
+	return appendKnownHost(ctx, k.File, k.addr, k.key, nil)
 }
 
 // acceptNew adds the key of a host that is not on file. Under the lock it
