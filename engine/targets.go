@@ -25,6 +25,13 @@ func Targets(inv *inventory.Inventory, hosts []string, login Login) ([]conn.Targ
 	return out, nil
 }
 
+// Account says as whom work on a host is done outside any play; "" is the login account.
+func Account(inv *inventory.Inventory, name string, login Login) (string, error) {
+	r := outside(inv, login)
+	h := r.host(name)
+	return r.scope(h, &playbook.BoundStep{Step: &playbook.Step{}}).account(h)
+}
+
 // outside is a run without a playbook, to read connection variables with.
 func outside(inv *inventory.Inventory, login Login) *run {
 	return &run{

@@ -31,6 +31,10 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
+	aside, err := a.asideFolder()
+	if err != nil {
+		return err
+	}
 	id, record, err := a.record()
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	defer done()
 	rep := engine.Run(ctx, engine.Options{
 		RunID: id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
-		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, Stop: stop,
+		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, Aside: aside, Stop: stop,
 		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", ")},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
 	})

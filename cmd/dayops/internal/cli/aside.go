@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dayops/dayops/cmd/dayops/internal/view"
+	"github.com/dayops/dayops/engine"
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/conn"
+)
+
+// asideEnv overrides where hosts keep what is moved aside.
+const asideEnv = "DAYOPS_ASIDE"
+
+// asideFolder is "" for the usual place.
+func (a *app) asideFolder() (string, error) {
+	dir := a.getenv(asideEnv)
+	if dir != "" && (!filepath.IsAbs(dir) || filepath.Clean(dir) == "/") {
+		return "", usage("an absolute path below /", "%s=%s is no folder for what is moved aside", asideEnv, dir)
+	}
+	return dir, nil
+}
+
+type asideFlags struct {
+	flags
+	purge, yes bool
+	run        string
+}
+
+func (a *app) asideCommand() *cobra.Command {
+	var f asideFlags
+	cmd := &cobra.Command{
+		Use: "aside PATTERN", Short: "List what dayops moved aside on hosts, or remove it for good", GroupID: "work",
+		Long: `What a run removes from a host or replaces by something else is not deleted but
+moved aside: below ` + change.AsideRoot + ` for root, ~/.local/state/dayops/aside for
+others, or $` + asideEnv + `. Each account has its own: ask with -b for root's.
+Nothing is removed without --purge and a yes.`,
+		Example: "  dayops aside all -b\n  dayops aside node-1 -b --purge --run 7f3c",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.aside(&f, args[0]) },
+	}
+	f.connectFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&f.purge, "purge", false, "remove what is listed, for good")
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "remove without asking")
+	cmd.Flags().StringVar(&f.run, "run", "", "only what this run moved aside")
+	return cmd
+}
+
+// asideHost is what lies aside on one host, and how to reach it.
+type asideHost struct {
+	target  conn.Target
+	host    change.Host
+	entries []change.AsideEntry
+	err     error
+}
+
+func (a *app) aside(f *asideFlags, pattern string) error {
+	if f.output != "text" && f.output != "json" {
+		return usage("text or json", "--output=%s is not known", f.output)
+	}
+	hosts, err := a.asideHosts(f, pattern)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	dialer := a.dialer()
+	defer dialer.Close()
+	eachAside(hosts, f.forks, func(h *asideHost) { h.list(ctx, dialer, f.run) })
+	defer eachAside(hosts, f.forks, func(h *asideHost) {
+		if h.host.Conn != nil {
+			_ = h.host.Conn.Close()
+		}
+	})
+	items, err := a.showAside(f, hosts)
+	if err != nil {
+		return err
+	}
+	if f.purge && items > 0 && ctx.Err() == nil {
+		if !f.yes && !a.confirm(fmt.Sprintf("Remove %s for good?", count(items, "item"))) {
+			return &coded{code: exitRefused, err: errors.New("nothing was removed")}
+		}
+		eachAside(hosts, f.forks, func(h *asideHost) { h.purge(ctx) })
+	}
+	if ctx.Err() != nil {
+		return &coded{code: exitInterrupted, err: errors.New("interrupted")}
+	}
+	return a.asideErrors(hosts)
+}
+
+func (a *app) asideHosts(f *asideFlags, pattern string) ([]*asideHost, error) {
+	dir, err := a.asideFolder()
+	if err != nil {
+		return nil, err
+	}
+	inv, _, err := a.mustInventory(&f.flags)
+	if err != nil {
+		return nil, err
+	}
+	names, err := match(inv, pattern, f.limit)
+	if err != nil {
+		return nil, err
+	}
+	login, err := a.login(&f.flags)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := engine.Targets(inv, names, login)
+	if err != nil {
+		return nil, badFiles(err)
+	}
+	out := make([]*asideHost, len(targets))
+	for i, t := range targets {
+		as, err := engine.Account(inv, t.Name, login)
+		if err != nil {
+			return nil, badFiles(err)
+		}
+		out[i] = &asideHost{target: t, host: change.Host{Name: t.Name, As: as, Aside: dir, Now: a.now}}
+	}
+	return out, nil
+}
+
+// eachAside calls f for all hosts, as many at once as forks allow.
+func eachAside(hosts []*asideHost, forks int, f func(*asideHost)) {
+	var g errgroup.Group
+	g.SetLimit(max(1, forks))
+	for _, h := range hosts {
+		g.Go(func() error { f(h); return nil })
+	}
+	_ = g.Wait()
+}
+
+func (h *asideHost) list(ctx context.Context, d conn.Dialer, run string) {
+	if h.host.Conn, h.err = d.Dial(ctx, h.target); h.err != nil {
+		h.host.Conn = nil
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, engine.ProbeLimit)
+	defer cancel()
+	h.entries, h.err = change.ListAside(ctx, h.host)
+	if run != "" {
+		h.entries = slices.DeleteFunc(h.entries, func(e change.AsideEntry) bool { return e.Run != run })
+	}
+}
+
+// purge removes the runs that were shown, and no others.
+func (h *asideHost) purge(ctx context.Context) {
+	var last string
+	for _, e := range h.entries {
+		if e.Run == last || h.err != nil {
+			continue
+		}
+		last = e.Run
+		h.err = change.PurgeAside(ctx, h.host, e.Run)
+	}
+}
+
+// showAside lists all items; with --output json one object a line.
+func (a *app) showAside(f *asideFlags, hosts []*asideHost) (items int, err error) {
+	var size int64
+	for _, h := range hosts {
+		for _, e := range h.entries {
+			items++
+			size += e.Size
+			if f.output == "json" {
+				err = errors.Join(err, json.NewEncoder(a.out).Encode(map[string]any{"host": h.target.Name, "run": e.Run, "n": e.N, "path": e.Path,
+					"time": e.Time, "data": e.Data, "size": e.Size}))
+				continue
+			}
+			fmt.Fprintf(a.out, "%-20s %-10s %s  %8s  %s\n", view.Line(h.target.Name), e.Run+"/"+fmt.Sprint(e.N),
+				e.Time.Local().Format(time.DateTime), sizeText(e.Size), view.Line(cmp.Or(e.Path, e.Data)))
+			if f.verbose > 0 {
+				fmt.Fprintf(a.out, "%20s %s\n", "", view.Line(e.Data))
+			}
+		}
+	}
+	switch {
+	case f.output == "json":
+	case items == 0:
+		fmt.Fprintln(a.out, "nothing lies aside")
+	default:
+		fmt.Fprintf(a.out, "%s, %s\n", count(items, "item"), sizeText(size))
+	}
+	return items, err
+}
+
+// asideErrors tells what went wrong on hosts; one that could not be reached counts most.
+func (a *app) asideErrors(hosts []*asideHost) error {
+	code := exitDone
+	for _, h := range hosts {
+		if h.err == nil {
+			continue
+		}
+		fmt.Fprintf(a.err, "%s: %s\n", view.Line(h.target.Name), view.Line(h.err.Error()))
+		if h.host.Conn == nil {
+			code = exitUnreachable
+		} else if code == exitDone {
+			code = exitFailed
+		}
+	}
+	if code == exitDone {
+		return nil
+	}
+	return &errShown{code}
+}
+
+// sizeText is a size for people.
+func sizeText(n int64) string {
+	size, unit := float64(n)/(1<<10), "KiB"
+	for _, next := range []string{"MiB", "GiB", "TiB"} {
+		if size < 1024 {
+			break
+		}
+		size, unit = size/1024, next
+	}
+	return fmt.Sprintf("%.0f %s", size, unit)
+}
