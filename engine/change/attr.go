@@ -148,17 +148,5 @@ func presence(f reader.File) string {
 	if !f.Exists {
 		return "absent"
 	}
-	switch f.Type {
-	case reader.Regular:
-		return "a file"
-	case reader.Directory:
-		return "a folder"
-	case reader.Symlink:
-		return "a symlink"
-	case reader.Fifo:
-		return "a fifo"
-	case reader.Socket:
-		return "a socket"
-	}
-	return "a device"
+	return f.Type.Noun()
 }
