@@ -148,5 +148,17 @@ func presence(f reader.File) string {
 	if !f.Exists {
 		return "absent"
 	}
-	return f.Type.Noun()
+	switch f.Type {
+	case reader.Regular:
+		return "a file"
+	case reader.Directory:
+		return "a folder"
+	case reader.Symlink:
+		return "a symlink"
+	case reader.Fifo:
+		return "a fifo"
+	case reader.Socket:
+		return "a socket"
+	}
+	return "a device"
 }

@@ -301,38 +301,6 @@ func reached(p string, roots []string) bool {
 	return false
 }
 
-// Units is reader.Reader's.
-func (r *OverlayReader) Units(ctx context.Context, names ...string) ([]reader.Unit, error) {
-	out := make([]reader.Unit, len(names))
-	var asks []string
-	var at []int
-	for i, n := range names {
-		full, err := reader.UnitName(n)
-		if err != nil {
-			return nil, err
-		}
-		u, ok := r.o.Units[full]
-		if !ok {
-			asks, at = append(asks, full), append(at, i)
-			continue
-		}
-		out[i] = u
-	}
-	found, err := r.base.Units(ctx, asks...)
-	if err != nil {
-		return nil, err
-	}
-	for j, u := range found {
-		if !u.Exists() {
-			if err := r.unknown(u.Name); err != nil {
-				return nil, err
-			}
-		}
-		out[at[j]] = u
-	}
-	return out, nil
-}
-
 // Packages is reader.Reader's. A package that is planned has no version yet.
 func (r *OverlayReader) Packages(ctx context.Context, names ...string) ([]reader.Package, error) {
 	found, err := r.base.Packages(ctx, names...)
