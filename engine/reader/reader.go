@@ -43,25 +43,6 @@ const (
 	CharDev   FileType = "c"
 )
 
-// Noun is the type in words: "a file"; "nothing" where there is none.
-func (t FileType) Noun() string {
-	switch t {
-	case Regular:
-		return "a file"
-	case Directory:
-		return "a folder"
-	case Symlink:
-		return "a symlink"
-	case Fifo:
-		return "a fifo"
-	case Socket:
-		return "a socket"
-	case BlockDev, CharDev:
-		return "a device"
-	}
-	return "nothing"
-}
-
 // Unit is one systemd unit by `systemctl show`'s properties.
 type Unit struct {
 	Name          string // as asked for, with its suffix

@@ -69,7 +69,7 @@ func checkTree(ctx context.Context, r task.Reader, p Params) (State, error) {
 			return s, err
 		}
 		if f.Exists && f.Type != reader.Directory {
-			return s, fmt.Errorf("%s is %s, not a folder", d, f.Type.Noun())
+			return s, fmt.Errorf("%s is %s, not a folder", d, hostfile.TypeName(f.Type))
 		}
 		s.Dirs = append(s.Dirs, f)
 	}

@@ -108,7 +108,7 @@ func (fetcher) Plan(in task.Input[Params, State]) (task.Plan, error) {
 	case !f.Exists:
 		return task.Plan{}, nil
 	case f.Type != reader.Regular:
-		return task.Plan{}, fmt.Errorf("%s is %s; only files are fetched", f.Path, f.Type.Noun())
+		return task.Plan{}, fmt.Errorf("%s is %s; only files are fetched", f.Path, hostfile.TypeName(f.Type))
 	case p.Dest.IsDir:
 		return task.Plan{}, fmt.Errorf("%s is a folder here; end dest with a slash to put the file into it", p.Dest.Path)
 	case p.Dest.Exists && p.Dest.SHA256 == f.SHA256:

@@ -82,7 +82,7 @@ func directory(p Params, s State) ([]change.Change, error) {
 	case !s.At.Exists:
 		return []change.Change{&change.Dir{Path: s.At.Path, Before: s.At, Attr: p.ForNew(hostfile.NewDirMode, true)}}, nil
 	case s.At.Type != reader.Directory:
-		return nil, fmt.Errorf("%s is %s, not a folder", s.At.Path, s.At.Type.Noun())
+		return nil, fmt.Errorf("%s is %s, not a folder", s.At.Path, hostfile.TypeName(s.At.Type))
 	case !p.Recurse:
 		return attrs(p, s.At), nil
 	}
@@ -150,7 +150,7 @@ func place(p Params, s State, over bool, l *change.Link) ([]change.Change, error
 	case !s.At.Exists || over:
 		return []change.Change{l}, nil
 	case !p.Force:
-		return nil, fmt.Errorf("%s is %s already; force: true moves it aside", s.At.Path, s.At.Type.Noun())
+		return nil, fmt.Errorf("%s is %s already; force: true moves it aside", s.At.Path, hostfile.TypeName(s.At.Type))
 	case s.At.Type == reader.Directory && !s.Empty:
 		return nil, fmt.Errorf("the folder %s is not empty; move it away first", s.At.Path)
 	}

@@ -145,7 +145,7 @@ func (liner) Check(ctx context.Context, r task.Reader, p Params) (State, error) 
 		// The sum of the very text that is edited: a file that changes meanwhile is found out.
 		s.File.SHA256 = hostfile.Content(s.Text).SHA256
 	case f.Exists:
-		return s, fmt.Errorf("%s is %s, not a file", f.Path, f.Type.Noun())
+		return s, fmt.Errorf("%s is %s, not a file", f.Path, hostfile.TypeName(f.Type))
 	case p.Create && p.State != "absent":
 		s.Parent, err = hostfile.Follow(ctx, r, path.Dir(f.Path))
 	}

@@ -64,13 +64,20 @@ func NeedAlone(t testing.TB) *Lab {
 	return l
 }
 
-func need(t testing.TB, how int) *Lab {
+// Asked skips the test where no lab is named, and returns the shared lab's
+// folder. Need and NeedAlone begin with it; a slow test with a lab of its own may.
+func Asked(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv(Env)
 	if dir == "" {
 		t.Skip("needs the lab: make lab, then " + Env + "=$PWD/.lab go test")
 	}
-	l, err := lab.Open(dir)
+	return dir
+}
+
+func need(t testing.TB, how int) *Lab {
+	t.Helper()
+	l, err := lab.Open(Asked(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func Change(have Have, want Want) (change.Change, error) {
 	switch f.Type {
 	case "", reader.Regular, reader.Symlink:
 	default:
-		return nil, fmt.Errorf("%s is %s, not a file", want.Path, f.Type.Noun())
+		return nil, fmt.Errorf("%s is %s, not a file", want.Path, TypeName(f.Type))
 	}
 	if f.Exists && want.Keep {
 		return nil, nil
@@ -55,4 +55,23 @@ func Change(have Have, want Want) (change.Change, error) {
 		Path: want.Path, Before: f, Was: have.Text, After: want.Content, Attr: at,
 		Backup: want.Backup && f.Type == reader.Regular,
 	}, nil
+}
+
+// TypeName is the word for a file type.
+func TypeName(t reader.FileType) string {
+	switch t {
+	case reader.Regular:
+		return "a file"
+	case reader.Directory:
+		return "a folder"
+	case reader.Symlink:
+		return "a symlink"
+	case reader.Fifo:
+		return "a fifo"
+	case reader.Socket:
+		return "a socket"
+	case reader.BlockDev, reader.CharDev:
+		return "a device"
+	}
+	return "nothing"
 }

@@ -62,14 +62,10 @@ func (t *Text) showFailures() {
 
 // forAll turns a command that names the first host into one for all of them.
 func forAll(hint string, hosts []string) string {
-	if !strings.HasPrefix(hint, "dayops ") {
-		return hint
+	if rest, ok := strings.CutPrefix(hint, "dayops "); ok {
+		return "dayops " + strings.Replace(rest, hosts[0], strings.Join(hosts, ","), 1)
 	}
-	words := strings.Split(hint, " ")
-	if i := slices.Index(words, hosts[0]); i > 1 {
-		words[i] = strings.Join(hosts, ",")
-	}
-	return strings.Join(words, " ")
+	return hint
 }
 
 func shorten(hosts []string) string {

@@ -3,7 +3,6 @@
 package view
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -43,9 +42,7 @@ func (t *Text) Emit(e event.Event) {
 		t.heading("PLAY", e.Play)
 	case event.PlaySkip:
 		t.heading("PLAY", e.Play)
-		if !t.opt.Quiet {
-			t.printf("  skipped     %s\n", Line(e.Text))
-		}
+		t.printf("  skipped     %s\n", Line(e.Text))
 	case event.Connect:
 		t.connect(e)
 	case event.Unreachable:
@@ -138,11 +135,7 @@ func (t *Text) result(e event.Event) {
 	case text == "" && len(e.Changes) > 1:
 		text = count(len(e.Changes), "change")
 	}
-	host := e.Host
-	if e.Target != "" {
-		host += " -> " + e.Target
-	}
-	t.row(e.Status, label(e), host, text)
+	t.row(e.Status, label(e), e.Host, text)
 	if t.opt.Quiet && e.Status != event.Failed && e.Status != event.Partial {
 		return
 	}
@@ -179,25 +172,8 @@ func (t *Text) details(e event.Event, inline bool) {
 		t.stream("", e.Stdout)
 		t.stream("stderr: ", e.Stderr)
 	}
-	if t.opt.Verbose > 1 {
-		t.data(e.Data)
-	}
 	if e.Hint != "" && e.Status == event.Failed {
 		t.printf("        next: %s\n", Line(e.Hint))
-	}
-}
-
-// data shows what register sees of the task's own.
-func (t *Text) data(data map[string]any) {
-	if len(data) == 0 {
-		return
-	}
-	text, err := json.MarshalIndent(data, "", "  ")
-	if err != nil {
-		return // cannot be: it came as JSON, or goes into it
-	}
-	for _, l := range block(string(text), maxLines) {
-		t.printf("        = %s\n", l)
 	}
 }
 
@@ -238,7 +214,7 @@ func (t *Text) changeLine(c event.Change) string {
 		s = Line(c.Host) + ": " + s
 	}
 	if c.Risk != "safe" {
-		s += "  " + t.paint(yellow, strings.ToUpper(Line(c.Risk)))
+		s += "  " + t.paint(yellow, strings.ToUpper(c.Risk))
 	}
 	switch c.Undo {
 	case "none":
@@ -281,9 +257,6 @@ func (t *Text) finding(e event.Event) {
 }
 
 func (t *Text) note(e event.Event) {
-	if t.opt.Quiet && e.Status != event.Warn {
-		return
-	}
 	word := ""
 	if e.Status == event.Warn {
 		word = "warning: "
