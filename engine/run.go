@@ -133,7 +133,9 @@ func (r *run) tellEnd(rest []string, later []*playbook.BoundPlay) {
 	for _, h := range r.usable() {
 		hosts = append(hosts, h.name())
 	}
-	hosts = append(hosts, rest...)
+	if hosts = append(hosts, rest...); len(hosts)+len(later) == 0 {
+		return
+	}
 	lost := len(r.batch) - len(r.usable())
 	text := fmt.Sprintf("%d of %d hosts failed: the run ends here", lost, len(r.batch))
 	if len(later) > 0 {
