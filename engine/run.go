@@ -207,9 +207,26 @@ func (r *run) atOnce(n int, f func(int)) {
 	_ = g.Wait()
 }
 
+// named gives the step with a template in its name rendered for the first
+// host, as Ansible does; a name that cannot be rendered stays as written.
+func (r *run) named(s *playbook.BoundStep, hosts []*host) *playbook.BoundStep {
+	if s.Name == nil || len(hosts) == 0 || !vars.IsTemplate(s.Name) {
+		return s
+	}
+	text, err := r.scope(hosts[0], s).text(s.Name)
+	if err != nil {
+		return s
+	}
+	step, name, bound := *s.Step, *s.Name, *s
+	name.Value, name.Raw = text, text
+	step.Name, bound.Step = &name, &step
+	return &bound
+}
+
 // runStep takes hosts through one step. It returns those on which it did not
 // begin because of an interrupt.
 func (r *run) runStep(ctx context.Context, s *playbook.BoundStep, hosts []*host) (left []*host) {
+	s = r.named(s, hosts)
 	r.emit(event.Event{Kind: event.StepStart, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler})
 	before := len(r.usable())
 	switch {

@@ -116,7 +116,10 @@ func (inv *Inventory) CheckArgs(host string, all []string, check func(words []st
 // wrong gives the mistake its place, if the inventory has one for this value.
 func (inv *Inventory) wrong(host, name string, value any, e *connError) *source.Mistake {
 	text := fmt.Sprintf("%s of host %q: %s", name, host, e.text)
-	_, n, ok := inv.Origin(host, name)
+	layer, n, ok := inv.Origin(host, name)
+	if ok && layer.Level < LevelHost { // said once, not for each host of the group
+		text = fmt.Sprintf("%s of %s: %s", name, layer.Name, e.text)
+	}
 	if !ok {
 		return &source.Mistake{Text: text, Hint: e.hint}
 	}
