@@ -113,7 +113,7 @@ func (w *world) run(inv, pb string) *world {
 	if w.opt != nil {
 		w.opt(&opt)
 	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	w.rep = Run(ctx, opt)
 	require.NoError(w.t, ctx.Err(), "the run took too long")

@@ -178,7 +178,7 @@ func TestParseBombs(t *testing.T) {
 		_, err := Parse("f.yml", []byte(in))
 		require.Error(t, err, name)
 		require.Len(t, mistakes(t, err), 1, name)
-		require.Less(t, time.Since(start), 5*time.Second, name)
+		require.Less(t, time.Since(start), 30*time.Second, name)
 	}
 }
 

@@ -27,6 +27,10 @@ type Caps struct {
 	Local bool
 }
 
+// soon is more than an end may take on a busy machine; what is to end would
+// last for months.
+const soon = 20 * time.Second
+
 // Run runs the whole suite. dial gives a fresh connection; Run closes it.
 func Run(t *testing.T, dial func(t *testing.T) conn.Conn, caps Caps) {
 	open := func(t *testing.T) conn.Conn {
@@ -160,7 +164,7 @@ func ends(t *testing.T, c conn.Conn) {
 		number := fmt.Sprintf("3%07d", time.Now().UnixNano()%1e7)
 		start := time.Now()
 		err := cut(conn.Cmd{Argv: sh(fmt.Sprintf(script, number, number))})
-		require.Less(t, time.Since(start), 5*time.Second)
+		require.Less(t, time.Since(start), soon)
 		if name == "limit" {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		} else {
@@ -188,7 +192,7 @@ func requireGone(t *testing.T, c conn.Conn, word string, since time.Time) {
 		if r.Code != 0 {
 			return
 		}
-		require.Less(t, time.Since(since), 5*time.Second, "still there: %s", r.Stdout.String())
+		require.Less(t, time.Since(since), soon, "still there: %s", r.Stdout.String())
 		time.Sleep(100 * time.Millisecond)
 	}
 }
@@ -216,7 +220,7 @@ func closed(t *testing.T, c conn.Conn) {
 	time.Sleep(300 * time.Millisecond)
 	start := time.Now()
 	require.NoError(t, c.Close())
-	require.Less(t, time.Since(start), 5*time.Second)
+	require.Less(t, time.Since(start), soon)
 	var lost *conn.LostError
 	require.ErrorAs(t, <-result, &lost)
 	_, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"true"}})

@@ -16,6 +16,9 @@ const startLimit = conn.HandshakeLimit
 // abortLimit bounds the clearing up after a command that was ended.
 const abortLimit = 4 * time.Second
 
+// endLimit bounds the same on the host, for one that is slower.
+const endLimit = 30 * time.Second
+
 // Host runs commands and moves files on one host. Its fields are set once,
 // before the first call; its methods may be called at the same time.
 type Host struct {
@@ -67,6 +70,18 @@ func (r *Running) Wait(ctx context.Context) (Exit, error) {
 // are not looked at. What c writes goes to stdout and stderr, without the
 // noise of start-up files; their errors are not looked at either.
 func (h *Host) Open(ctx context.Context, c conn.Cmd, stdout, stderr io.Writer) (*Running, error) {
+	r, err := h.start(ctx, c, stdout, stderr)
+	if err != nil && r != nil {
+		h.clear(ctx, r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// start is Open, but returns what it started also with an error.
+func (h *Host) start(ctx context.Context, c conn.Cmd, stdout, stderr io.Writer) (*Running, error) {
 	as := c.As
 	if as == h.Login {
 		as = ""
@@ -76,19 +91,10 @@ func (h *Host) Open(ctx context.Context, c conn.Cmd, stdout, stderr io.Writer) (
 	if err != nil {
 		return nil, err
 	}
-	var r *Running
 	if as == "" {
-		r, err = h.open(ctx, text, id, "", "", stdout, stderr)
-	} else {
-		r, err = h.openAs(ctx, text, id, as, stdout, stderr)
+		return h.open(ctx, text, id, "", "", stdout, stderr)
 	}
-	if err != nil && r != nil {
-		h.clear(ctx, r)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	return h.openAs(ctx, text, id, as, stdout, stderr)
 }
 
 // open returns what it started also with an error, for clear.
@@ -169,21 +175,22 @@ func (h *Host) notBegun(r *Running, said string, prompts int) error {
 }
 
 // Abort ends the command on the host: every process that carries its id gets
-// TERM, and KILL a second later. It takes no longer than abortLimit, and gives
-// up silently when the link is gone.
+// TERM, and KILL a second later. It takes no longer than abortLimit; on a host
+// that is slower than that the end goes on behind it. It gives up silently when
+// the link is gone.
 func (r *Running) Abort(ctx context.Context) {
 	r.process.Signal("TERM")
 	r.process.Release() // the link may have room for one only
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortLimit)
 	defer cancel()
-	end := conn.Cmd{As: r.as, Argv: []string{"/bin/sh", "-c", endScript, "dayops-end", marker + "=" + r.id}}
-	if k, err := r.host.Open(ctx, end, io.Discard, io.Discard); err == nil {
-		k.Stdin().Close()
-		select {
-		case <-k.done:
-		case <-ctx.Done():
-		}
-		k.process.Release()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.end()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
 	}
 	r.process.Signal("KILL")
 	select {
@@ -192,11 +199,38 @@ func (r *Running) Abort(ctx context.Context) {
 	}
 }
 
+// end runs endScript. It lasts as long as that takes, but no longer than
+// endLimit or the link. What it starts is never ended the same way again: on a
+// host that is too slow for the one, the other would not fare better.
+func (r *Running) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
+	defer cancel()
+	k, err := r.host.start(ctx, conn.Cmd{As: r.as, Argv: []string{"/bin/sh", "-c", endScript, "dayops-end", marker + "=" + r.id}}, io.Discard, io.Discard)
+	if k == nil {
+		return
+	}
+	defer k.process.Release()
+	if err != nil {
+		return
+	}
+	k.Stdin().Close()
+	select {
+	case <-k.done:
+	case <-ctx.Done():
+	}
+}
+
 // endScript ends every process whose environment has the word $1. The
 // environment goes to all descendents, also through setsid and sudo's shell.
+// Looking for them is dear on a busy host; whether they are still there is not.
 const endScript = `
-each() { for f in $(grep -ls -- "$1" /proc/[0-9]*/environ 2>/dev/null); do f=${f#/proc/}; kill "-$2" "${f%/environ}" 2>/dev/null && n=1; done; }
-for s in TERM 0 0 0 0 0 KILL; do
-  n=0; each "$1" $s; [ $n = 0 ] && exit 0
-  [ $s = KILL ] || sleep 0.2 2>/dev/null || sleep 1
+for s in TERM 0 KILL KILL; do
+  n=
+  for f in $(grep -ls -- "$1" /proc/[0-9]*/environ 2>/dev/null); do f=${f#/proc/}; f=${f%/environ}; kill -$s $f 2>/dev/null && n="$n $f"; done
+  [ "$n" ] || exit 0
+  for i in 1 2 3 4 5; do
+    here=; for p in $n; do kill -0 $p 2>/dev/null && here=1; done
+    [ "$here" ] || break
+    sleep 0.1 2>/dev/null || { sleep 1; break; }
+  done
 done`

@@ -175,7 +175,7 @@ func TestPasswordLoginOnce(t *testing.T) {
 		require.NoError(t, dialOnce(t, d, target), s.Log())
 		target.Password = secret.New("wrong")
 		requireAuthError(t, dialOnce(t, d, target), "refused user "+name)
-		require.Eventually(t, func() bool { return strings.Contains(s.Log(), "Failed ") }, 5*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(s.Log(), "Failed ") }, soon, 20*time.Millisecond)
 		require.Equal(t, 1, strings.Count(s.Log(), "Failed "), s.Log())
 	}
 }

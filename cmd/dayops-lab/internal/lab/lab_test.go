@@ -194,9 +194,9 @@ func warm(t *testing.T, ctx context.Context) {
 
 func ssh(t *testing.T, l *lab.Lab, h *lab.Host, user, command string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ssh", "-F", "none", "-i", l.Key(), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3",
+	out, err := exec.CommandContext(ctx, "ssh", "-F", "none", "-i", l.Key(), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
 		"-o", "UserKnownHostsFile="+l.KnownHosts(), user+"@"+h.IP, command).CombinedOutput()
 	return string(out), err
 }
@@ -224,7 +224,7 @@ func TestBreakAndHeal(t *testing.T) {
 	require.Error(t, err)
 	require.NoError(t, h.Rekey(t.Context()))
 	require.NoError(t, h.Join(t.Context()))
-	require.NoError(t, h.WaitSSH(t.Context(), 5*time.Second))
+	require.NoError(t, h.WaitSSH(t.Context(), 30*time.Second))
 	out, err = ssh(t, l, h, "root", "true")
 	require.Error(t, err)
 	require.Contains(t, out, "REMOTE HOST IDENTIFICATION HAS CHANGED")
@@ -244,8 +244,8 @@ func TestRebootIsReal(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := h.Exec(t.Context(), "sh", "-c", "test -e /etc/stays && ! test -e /run/goes")
 		return err == nil
-	}, 20*time.Second, 100*time.Millisecond)
-	require.NoError(t, h.WaitSSH(t.Context(), 20*time.Second))
+	}, time.Minute, 100*time.Millisecond)
+	require.NoError(t, h.WaitSSH(t.Context(), time.Minute))
 	require.NoError(t, h.Stop(t.Context()))
 	require.Equal(t, "off", h.Status(t.Context()))
 	require.NoError(t, h.Start(t.Context()))
