@@ -85,6 +85,7 @@ func TestHandlersAfterInterrupt(t *testing.T) {
 
 // A step under way is finished; a loop stops between its items.
 func TestInterruptInALoop(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stop := make(chan struct{})
 	w.opt = func(o *Options) { o.Stop = stop }

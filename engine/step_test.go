@@ -83,6 +83,7 @@ func TestJudgement(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	start := time.Now()
 	w := newWorld(t).run("h1\nh2\n", play(
 		"{name: slow, sh: 'sleep 20; touch DIR/late', timeout: 1, ignore_errors: yes, failed_when: false}",
@@ -99,6 +100,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestTimeoutIsOfEachAttempt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t).run("h1\n", play("{name: again, sh: 'sleep 1.2; echo x >> DIR/log; test $(wc -l < DIR/log) = 3', timeout: 3, retries: 4, delay: 0}"))
 	require.Len(t, w.lines("log"), 3)
 	require.False(t, w.rep.Failed)
@@ -111,6 +113,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestBecome(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("needs root")
 	}

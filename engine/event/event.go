@@ -45,7 +45,7 @@ const (
 // us or from a host; views strip control characters before a terminal sees it.
 type Event struct {
 	V    int       `json:"v"`
-	Seq  int64     `json:"seq"`
+	Seq  int64     `json:"seq"` // from 1 without gaps; 0 for progress, which is not kept
 	Time time.Time `json:"time"`
 	Run  string    `json:"run"`
 	Kind Kind      `json:"kind"`

@@ -44,7 +44,8 @@ type ClusterTask[P, S any] interface {
 }
 
 // Resulter is a Task that says what `register` sees beside the engine's own
-// changed, failed, skipped, msg, and rc, stdout, stderr of an Exec. Result
+// changed, failed, skipped, msg, attempts (retries), results (a loop; each with its
+// item), and rc, stdout, stderr of an Exec. Result
 // returns a struct; its yaml tags are the keys and its doc tags document them.
 // A key msg is the text of the result line.
 // It is pure.
