@@ -51,6 +51,8 @@ func (h *Host) configure(ctx context.Context) error {
 		{"/etc/chrony/conf.d/lab.conf", h.chrony(), 0o644},
 		{"/etc/systemd/network/10-host0.network", fmt.Sprintf("[Match]\nName=host0\n\n[Network]\nAddress=%s/24\n"+
 			"LinkLocalAddressing=no\nIPv6AcceptRA=no\n", h.IP), 0o644},
+		// A service that hangs when it stops would hold a reboot for 90 s.
+		{"/etc/systemd/system.conf.d/lab.conf", "[Manager]\nDefaultTimeoutStopSec=15s\n", 0o644},
 	}
 	for _, f := range files {
 		if err := put(root, f.path, f.text, f.mode); err != nil {

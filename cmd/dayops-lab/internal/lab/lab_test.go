@@ -244,7 +244,7 @@ func TestRebootIsReal(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := h.Exec(t.Context(), "sh", "-c", "test -e /etc/stays && ! test -e /run/goes")
 		return err == nil
-	}, time.Minute, 100*time.Millisecond)
+	}, 2*time.Minute, 100*time.Millisecond)
 	require.NoError(t, h.WaitSSH(t.Context(), time.Minute))
 	require.NoError(t, h.Stop(t.Context()))
 	require.Equal(t, "off", h.Status(t.Context()))
