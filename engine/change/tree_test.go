@@ -2,6 +2,7 @@ package change
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -88,14 +89,16 @@ mkfifo node/fifo
 setfattr -n user.note -v hello master/master-config.yaml
 setfacl -m u:65534:r master/master-config.yaml
 setfacl -d -m u:65534:rx master
-truncate -s 64M node/sparse; printf end >> node/sparse; printf mid | dd of=node/sparse bs=1 seek=30000000 conv=notrunc 2>/dev/null
+truncate -s 16M node/sparse; printf end >> node/sparse; printf mid | dd of=node/sparse bs=1 seek=8000000 conv=notrunc 2>/dev/null
 echo d > ../sysconfig/docker; echo d2 > ../sysconfig/docker-network
 `)
 	l, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
-	require.NoError(t, os.Chdir(filepath.Join(root, "etc/origin/node")))
-	require.NoError(t, syscall.Bind(l, &syscall.SockaddrUnix{Name: "sock"}))
-	require.NoError(t, os.Chdir("/"))
+	node, err := os.Open(filepath.Join(root, "etc/origin/node"))
+	require.NoError(t, err)
+	// A socket's path has to be short, and the working folder is shared with other tests.
+	require.NoError(t, syscall.Bind(l, &syscall.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/sock", node.Fd())}))
+	node.Close()
 	syscall.Close(l)
 	if os.Getuid() == 0 {
 		sh(t, root, `chown 65534:12345 etc/origin/master/master-config.yaml
