@@ -24,7 +24,8 @@ func TestStates(t *testing.T) {
 	play, err := filepath.Abs("testdata/state.yml")
 	require.NoError(t, err)
 	for _, h := range l.Hosts() {
-		on(t, h, "find /srv -mindepth 1 | grep -q . && exit 1; systemctl is-active chrony")
+		// A host takes logins before all its services are up.
+		on(t, h, "systemctl is-system-running --wait; find /srv -mindepth 1 | grep -q . && exit 1; systemctl is-active chrony")
 	}
 	pristine := listings(t, l.Hosts())
 
