@@ -25,7 +25,7 @@ func TestStates(t *testing.T) {
 	require.NoError(t, err)
 	for _, h := range l.Hosts() {
 		// A host takes logins before all its services are up.
-		on(t, h, "systemctl is-system-running --wait; find /srv -mindepth 1 | grep -q . && exit 1; systemctl is-active chrony")
+		on(t, h, "find /srv -mindepth 1 | grep -q . && exit 1; for i in $(seq 150); do systemctl is-active chrony && exit; sleep 0.2; done; exit 1")
 	}
 	pristine := listings(t, l.Hosts())
 
