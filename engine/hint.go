@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"syscall"
 
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/store"
 )
 
 // explain says of an error what it is, in a form that is equal for hosts that
@@ -25,20 +28,43 @@ func explain(host string, err error) (cause, hint string) {
 		return explainKey(cmp.Or(key.Host, host), key)
 	case errors.As(err, &auth):
 		host = cmp.Or(auth.Host, host) // it may be another one, with delegate_to
-		return "login refused", fmt.Sprintf("check -u and --private-key; dayops ping %s -v shows what was tried", host)
+		return "login refused", fmt.Sprintf("dayops ping %s -v   (shows what was tried; check -u and --private-key)", host)
 	case errors.As(err, &become):
 		return "sudo: " + string(become.Reason), becomeHint(become)
 	case errors.As(err, &lost):
 		host = cmp.Or(lost.Host, host)
-		return "connection lost", fmt.Sprintf("what the last step did is in doubt: look at %s before running it again", host)
+		return "connection lost", fmt.Sprintf("dayops ping %s   (what the last step did there is in doubt: look before running it again)", host)
 	case errors.As(err, &unreach):
-		return "no connection: " + unreach.Stage, unreachableHint(cmp.Or(unreach.Host, host), unreach)
+		return unreachableCause(unreach), unreachableHint(cmp.Or(unreach.Host, host), unreach)
 	case errors.Is(err, context.Canceled):
-		return "aborted", fmt.Sprintf("what the step had done by then is in doubt: look at %s", host)
+		return "aborted", "what the step had done by then is in doubt: look before running it again"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "took too long", "raise `timeout:` of the task, or find out what it waits for"
 	}
-	return err.Error(), ""
+	return err.Error(), fileHint(host, err)
+}
+
+func unreachableCause(e *conn.UnreachableError) string {
+	if e.Limit > 0 {
+		return fmt.Sprintf("no answer in %s (%s)", e.Limit, e.Stage)
+	}
+	return "no connection: " + e.Stage
+}
+
+// fileHint knows what full and broken file systems say.
+func fileHint(host string, err error) string {
+	var here *store.FullError
+	var p *fs.PathError
+	switch {
+	case errors.As(err, &here):
+		return "df -h " + here.Location + "   (on this machine)"
+	case !errors.As(err, &p):
+	case errors.Is(p.Err, syscall.ENOSPC), errors.Is(p.Err, syscall.EDQUOT):
+		return fmt.Sprintf("dayops exec %s -- df -h   (and df -i)", host)
+	case errors.Is(p.Err, syscall.EROFS):
+		return fmt.Sprintf("dayops exec %s -- mount   (was it remounted after an error?)", host)
+	}
+	return ""
 }
 
 func unreachableHint(host string, e *conn.UnreachableError) string {
@@ -49,6 +75,10 @@ func unreachableHint(host string, e *conn.UnreachableError) string {
 		return fmt.Sprintf("is it up, and is the address right (%s)? then: dayops ping %s", e.Addr, host)
 	case "proxy":
 		return "check ProxyJump or ProxyCommand (ansible_ssh_common_args, ~/.ssh/config)"
+	case "handshake":
+		if e.Limit > 0 {
+			return fmt.Sprintf("dayops ping %s   (it takes connections and then says nothing: look at its console)", host)
+		}
 	case "settings":
 		return "dayops inventory --host " + host
 	}

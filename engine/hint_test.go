@@ -1,11 +1,16 @@
 package engine
 
 import (
+	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/store"
 )
 
 func TestHintsCanBeTyped(t *testing.T) {
@@ -20,4 +25,18 @@ func TestHintsCanBeTyped(t *testing.T) {
 	require.Contains(t, hint, "dayops trust n1")
 	_, hint = explain("n1", &conn.UnreachableError{Stage: "resolve"})
 	require.Contains(t, hint, "ansible_host")
+	// A hint that names the host begins with a command: views put all hosts of a group there.
+	cause, hint = explain("n1", &conn.UnreachableError{Stage: "handshake", Limit: 30 * time.Second})
+	require.Equal(t, "no answer in 30s (handshake)", cause)
+	require.Regexp(t, "^dayops ping n1 ", hint)
+	_, hint = explain("n1", &conn.LostError{})
+	require.Regexp(t, "^dayops ping n1 .*in doubt", hint)
+	_, hint = explain("n1", &conn.AuthError{})
+	require.Regexp(t, "^dayops ping n1 -v ", hint)
+	_, hint = explain("n1", fmt.Errorf("step: %w", &fs.PathError{Op: "put", Path: "/x", Err: syscall.ENOSPC}))
+	require.Regexp(t, "^dayops exec n1 -- df -h ", hint)
+	_, hint = explain("n1", &fs.PathError{Op: "put", Path: "/x", Err: syscall.EISDIR})
+	require.Empty(t, hint)
+	_, hint = explain("n1", &store.FullError{Location: "/srv/backups", Err: &fs.PathError{Op: "write", Path: "/srv/backups/x", Err: syscall.ENOSPC}})
+	require.Regexp(t, "^df -h /srv/backups ", hint)
 }
