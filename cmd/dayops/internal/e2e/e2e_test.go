@@ -56,9 +56,6 @@ func (b *binary) path(t testing.TB) string {
 	return filepath.Join(b.dir, "dayops")
 }
 
-// soak reports whether the longer variants are wanted.
-func soak() bool { return os.Getenv("DAYOPS_SOAK") != "" }
-
 // desk is where a person sits: a working folder, a home, an inventory.
 type desk struct {
 	t         testing.TB
