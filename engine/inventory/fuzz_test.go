@@ -118,7 +118,7 @@ func FuzzHostRange(f *testing.F) {
 }
 
 func FuzzPattern(f *testing.F) {
-	for _, s := range []string{"all", "masters:!m1,&nodes", "~m(1|2)", "m[0]", "nodes[1:3]", "m?", "[!a]*", "fe80::1", "@x", `a\:b`} {
+	for _, s := range []string{"all", "masters:!m1,&nodes", "~m(1|2)", "m[0]", "nodes[1:3]", "m?", "[!a]*", "fe80::1", "@x", `a\:b`, `x[\]y`} {
 		f.Add(s)
 	}
 	path := filepath.Join(f.TempDir(), "hosts")

@@ -240,6 +240,9 @@ func regexpReason(err error) string {
 // globRegexp turns a shell glob (* ? [seq] [!seq]) into a regular expression;
 // nil when its brackets are wrong.
 func globRegexp(glob string) *regexp.Regexp {
+	if strings.Contains(glob, `\`) { // no name has one, and filepath.Match would take it as an escape
+		return nil
+	}
 	if _, err := filepath.Match(strings.ReplaceAll(glob, "[!", "[^"), ""); err != nil {
 		return nil
 	}
@@ -253,6 +256,9 @@ func globRegexp(glob string) *regexp.Regexp {
 			b.WriteString(".")
 		case '[':
 			end := strings.IndexByte(glob[i+1:], ']')
+			if end < 0 {
+				return nil
+			}
 			set := glob[i+1 : i+1+end]
 			b.WriteByte('[')
 			if strings.HasPrefix(set, "!") {

@@ -99,6 +99,8 @@ func TestPatternMistakes(t *testing.T) {
 		"masters!etcd": "PATTERN: '!' cannot stand here\n  masters!etcd\n  ^^^^^^^^^^^^\n  hint: put : or , between names: all:!etcd\n",
 		"ab]":          "PATTERN: ']' cannot stand here\n  ab]\n  ^^^\n  hint: put : or , between names: all:!etcd\n",
 		"x[]":          "PATTERN: this pattern cannot be read\n  x[]\n  ^^^\n  hint: a subscript is written masters[0] or nodes[1:3]\n",
+		`x*\[a`:        "PATTERN: this pattern cannot be read\n  x*\\[a\n  ^^^^^\n  hint: a subscript is written masters[0] or nodes[1:3]\n",
+		`x[a\]]`:       "PATTERN: this pattern cannot be read\n  x[a\\]]\n  ^^^^^^\n  hint: a subscript is written masters[0] or nodes[1:3]\n",
 	} {
 		_, err := inventory.ParsePattern("PATTERN", pattern)
 		list, ok := err.(source.List)

@@ -37,7 +37,7 @@ func TestSplit(t *testing.T) {
 
 // Whatever has no character that a shell expands is split as sh splits it.
 func FuzzSplit(f *testing.F) {
-	for _, s := range []string{"a b", `'a b' c`, `"a\"b"`, `a\ b`, "a\\\nb", `""`} {
+	for _, s := range []string{"a b", `'a b' c`, `"a\"b"`, `a\ b`, "a\\\nb", `""`, "\\\\\n0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -50,8 +50,9 @@ func FuzzSplit(f *testing.F) {
 				return
 			}
 		}
-		// A line break outside of quotes ends a command for a shell.
-		if strings.Contains(strings.ReplaceAll(s, "\\\n", ""), "\n") {
+		// A line break outside of quotes ends a command for a shell, unless
+		// a backslash that is not itself escaped stands before it.
+		if strings.Contains(strings.NewReplacer(`\\`, "", "\\\n", "").Replace(s), "\n") {
 			return
 		}
 		out, err := exec.Command("/bin/sh", "-c", `for w do printf '%s\0' "$w"; done`, "sh").Output()
