@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/dayops/dayops/engine/conn"
-	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/store"
 )
 
@@ -78,8 +77,8 @@ type Change interface {
 type Host struct {
 	Name   string // inventory name of the target
 	Conn   conn.Conn
-	As     string // account that changes it; "" is the login account
-	Reader *reader.Reader
+	As     string      // account that changes it; "" is the login account
+	Reader Looker      // nil: one on Conn
 	Store  store.Store // where Transfers from the host go
 	Run    string      // id of the run: names what is moved aside
 	Aside  string      // folder on the host for what is moved aside; "" is AsideRoot, or below ~/.local/state without root

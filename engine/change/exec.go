@@ -58,16 +58,10 @@ func (e *Exec) observe(ctx context.Context, h Host) (Where, error) {
 	return side(done, true), err
 }
 
-// looker is what a Probe needs of a reader.
-type looker interface {
-	Stat(ctx context.Context, paths ...string) ([]reader.File, error)
-	Probe(ctx context.Context, argv ...string) (conn.Result, error)
-}
+// Ask puts the question to a host, without changing it.
+func (p *Probe) Ask(ctx context.Context, r Looker) (bool, error) { return p.ask(ctx, r) }
 
-// Ask puts the question to a host, through a reader.Reader or an OverlayReader.
-func (p *Probe) Ask(ctx context.Context, r looker) (bool, error) { return p.ask(ctx, r) }
-
-func (p *Probe) ask(ctx context.Context, r looker) (bool, error) {
+func (p *Probe) ask(ctx context.Context, r Looker) (bool, error) {
 	if p.Path != "" {
 		files, err := r.Stat(ctx, p.Path)
 		if err != nil {

@@ -42,7 +42,7 @@ func (h Host) now() time.Time {
 	return h.Now()
 }
 
-func (h Host) read() *reader.Reader {
+func (h Host) read() Looker {
 	if h.Reader != nil {
 		return h.Reader
 	}

@@ -30,12 +30,12 @@ func (e *UnknownError) Error() string {
 // through the overlay, links further up are not: a file that is planned below
 // one of its names is not found by another.
 type OverlayReader struct {
-	base *reader.Reader
+	base Looker
 	o    *Overlay
 }
 
 // Over reads through o, then through r.
-func Over(r *reader.Reader, o *Overlay) *OverlayReader { return &OverlayReader{r, o} }
+func Over(r Looker, o *Overlay) *OverlayReader { return &OverlayReader{r, o} }
 
 // unknown is the error for what is not there and may be by then; nil when the
 // absence is certain.
