@@ -1,0 +1,177 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/gofrs/flock"
+)
+
+// Files of a run's folder.
+const (
+	journalFile = "journal.jsonl"
+	lockFile    = "lock"
+)
+
+// Journal is what a run is about to do and has done, on disk before and after.
+// Its methods may be called at the same time.
+type Journal struct {
+	dir   string
+	run   string
+	file  *os.File
+	lock  *flock.Flock
+	blobs blobs
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	last    int64  // id of a change
+	pending []byte // encoded, not written yet
+	sync    bool   // some of it must reach the disk
+	put     int    // records put
+	safe    int    // of them written
+	busy    bool   // somebody is writing
+	err     error  // the first; nothing is written after it
+}
+
+// ErrHeld: another process has the run under way.
+var ErrHeld = errors.New("the run is under way in another process")
+
+// Create begins the journal of a run whose folder Begin has made. The folder is
+// locked as long as the journal is open.
+func (h *History) Create(run string) (*Journal, error) {
+	return open(filepath.Join(h.dir, run), run, os.O_CREATE|os.O_EXCL)
+}
+
+func open(dir, run string, how int) (*Journal, error) {
+	l := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err == nil && !ok {
+		err = ErrHeld
+	}
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", run, err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, journalFile), how|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	j := &Journal{dir: dir, run: run, file: f, lock: l, blobs: blobs{dir: filepath.Join(dir, blobFolder)}}
+	j.wake = sync.NewCond(&j.mu)
+	return j, syncDir(dir)
+}
+
+// Held tells whether a process has the run under way.
+func (h *History) Held(run string) bool {
+	l := flock.New(filepath.Join(h.dir, run, lockFile), flock.SetFlag(os.O_RDONLY))
+	ok, err := l.TryLock()
+	if ok {
+		_ = l.Close()
+	}
+	return !ok && !errors.Is(err, fs.ErrNotExist)
+}
+
+// Folder is where the run is kept.
+func (j *Journal) Folder() string { return j.dir }
+
+// Blob keeps bytes and returns the name by which OpenBlob finds them. They are
+// on disk when it returns.
+func (j *Journal) Blob(b []byte) (string, error) { return j.blobs.put(b) }
+
+// NextID numbers a change.
+func (j *Journal) NextID() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.last++
+	return j.last
+}
+
+// Append writes a record and returns when it is on disk. What several
+// goroutines append at the same time is synced together. After the first
+// error every call fails: what is not journalled must not be done.
+func (j *Journal) Append(r Record) error { return j.write(r, true) }
+
+// Note writes a record that may be lost with the machine's power, not with the
+// process: what can be found out again.
+func (j *Journal) Note(r Record) error { return j.write(r, false) }
+
+func (j *Journal) write(r Record, sync bool) error {
+	line, err := encode(r)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return j.err
+	}
+	j.pending = append(j.pending, line...)
+	j.put++
+	j.sync = j.sync || sync
+	for mine := j.put; j.safe < mine && j.err == nil; {
+		if j.busy {
+			j.wake.Wait()
+			continue
+		}
+		j.flush()
+	}
+	return j.err
+}
+
+// flush writes what is pending; the mutex is free while it does.
+func (j *Journal) flush() {
+	j.busy = true
+	batch, upTo, sync := j.pending, j.put, j.sync
+	j.pending, j.sync = nil, false
+	j.mu.Unlock()
+	_, err := j.file.Write(batch)
+	if err == nil && sync {
+		err = j.file.Sync()
+	}
+	j.mu.Lock()
+	if err != nil {
+		j.err = fmt.Errorf("the journal of run %s cannot be written: %w", j.run, err)
+	}
+	j.safe, j.busy = upTo, false
+	j.wake.Broadcast()
+}
+
+// Close lets go of the run.
+func (j *Journal) Close() error { return errors.Join(j.file.Close(), j.lock.Close()) }
+
+// encode makes a line: the checksum of the JSON, and the JSON.
+func encode(r Record) ([]byte, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "%08x %s\n", checksum(text), text), nil
+}
+
+func checksum(text []byte) uint32 { return crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli)) }
+
+// decode reads one line without its end.
+func decode(line []byte) (Record, error) {
+	var r Record
+	sum, text, ok := bytes.Cut(line, []byte(" "))
+	if !ok || fmt.Sprintf("%08x", checksum(text)) != string(sum) {
+		return r, errors.New("the checksum of a line is wrong")
+	}
+	return r, json.Unmarshal(text, &r)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

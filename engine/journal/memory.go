@@ -1,0 +1,163 @@
+package journal
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Memory is what a journal says about a run.
+type Memory struct {
+	Run     Run
+	Ended   bool
+	Code    int
+	Taken   int // how often it was taken up again
+	Results map[Place]json.RawMessage
+	Plans   map[Place]Plan
+	Steps   []*Step // in the order in which they were begun
+
+	byID map[int64]*Step
+}
+
+// Plan is a plan that was begun.
+type Plan struct {
+	Now     time.Time
+	Finally []Change
+}
+
+// Step is what is known of one change.
+type Step struct {
+	ID      int64
+	At      Place
+	Change  Change
+	Inverse []Change
+	State   Kind // Intent: in doubt; Done; Failed
+	Again   bool // it was looked at and is not made
+	Outcome json.RawMessage
+	Error   string
+	Time    time.Time
+}
+
+func newMemory() *Memory {
+	return &Memory{Results: map[Place]json.RawMessage{}, Plans: map[Place]Plan{}, byID: map[int64]*Step{}}
+}
+
+// Read reads the journal of a run without taking it up.
+func (h *History) Read(run string) (*Memory, error) {
+	m, _, err := h.read(run)
+	return m, err
+}
+
+// Resume reads the journal of a run and takes it up: its lines go on where a
+// crash cut them off. It fails with ErrHeld while another process has the run.
+func (h *History) Resume(run string) (*Journal, *Memory, error) {
+	j, err := open(filepath.Join(h.dir, run), run, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, whole, err := h.read(run)
+	if err == nil {
+		err = j.file.Truncate(whole)
+		for _, s := range m.Steps {
+			j.last = max(j.last, s.ID)
+		}
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, j.Close())
+	}
+	return j, m, nil
+}
+
+// read gives the memory and the length of the whole lines. A last line that is
+// not whole was never acted upon: it is not there.
+func (h *History) read(run string) (*Memory, int64, error) {
+	f, err := os.Open(filepath.Join(h.dir, run, journalFile))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	m, whole := newMemory(), int64(0)
+	in := bufio.NewReaderSize(f, 64<<10)
+	for {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		r, err := decode(line[:len(line)-1])
+		if err != nil {
+			if _, more := in.Peek(1); errors.Is(more, io.EOF) {
+				break
+			}
+			return nil, 0, fmt.Errorf("%s: after %d bytes: %w", f.Name(), whole, err)
+		}
+		m.add(r)
+		whole += int64(len(line))
+	}
+	if m.Run.ID == "" {
+		return nil, 0, fmt.Errorf("the journal of run %s has no beginning: nothing was done", run)
+	}
+	return m, whole, nil
+}
+
+// readLine returns a line with its end, or io.EOF where the end is missing.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if line = append(line, part...); len(line) > maxLine {
+			return nil, errors.New("a line is too long")
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+func (m *Memory) add(r Record) {
+	switch r.Kind {
+	case Began:
+		if r.Run != nil {
+			m.Run = *r.Run
+		}
+	case Taken:
+		m.Taken++
+		m.Ended = false
+	case Planned:
+		m.Plans[r.At] = Plan{Now: r.Now, Finally: r.Finally}
+	case Intent:
+		if r.Change == nil || m.byID[r.ID] != nil {
+			return
+		}
+		step := &Step{ID: r.ID, At: r.At, Change: *r.Change, Inverse: r.Inverse, State: Intent, Time: r.Time}
+		m.byID[r.ID] = step
+		m.Steps = append(m.Steps, step)
+	case Done, Failed:
+		if s := m.byID[r.ID]; s != nil {
+			s.State, s.Again, s.Outcome, s.Error = r.Kind, r.Again, r.Outcome, r.Error
+			if r.Inverse != nil {
+				s.Inverse = r.Inverse
+			}
+		}
+	case Finished:
+		m.Results[r.At] = r.Result
+	case Ended:
+		m.Ended, m.Code = true, r.Code
+	}
+}
+
+// Forget drops the results of a step on a host, so that it is done again.
+func (m *Memory) Forget(at Place) { delete(m.Results, at) }
+
+// InDoubt are the changes that were begun and of which nothing more is known.
+func (m *Memory) InDoubt() []*Step {
+	return slices.DeleteFunc(slices.Clone(m.Steps), func(s *Step) bool { return s.State != Intent })
+}

@@ -1,0 +1,74 @@
+package journal
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Kind tells what a Record says.
+type Kind string
+
+const (
+	Began    Kind = "began"    // first of a run: Run
+	Taken    Kind = "taken"    // another controller takes the run up: Run
+	Planned  Kind = "planned"  // a plan is about to be carried out: Now, Finally
+	Intent   Kind = "intent"   // a change is about to be made: Change, Inverse, Command
+	Done     Kind = "done"     // it is made: Outcome, Inverse where only now known
+	Failed   Kind = "failed"   // it was tried and failed, perhaps half way: Outcome
+	Finished Kind = "finished" // a host is through with a step: Result
+	Ended    Kind = "ended"    // last of a run: Code
+)
+
+// Place names where in a run something happens.
+type Place struct {
+	Step string `json:"step,omitempty"` // "1.3", handlers "1.h2"
+	Host string `json:"host,omitempty"` // whose variables; "" of a cluster task's plan
+	Item int    `json:"item,omitempty"` // of a loop, from 1; 0: no loop
+	Try  int    `json:"try,omitempty"`  // of retries, from 1; 0: none
+}
+
+// Record is one line of a journal. Fields that its Kind does not name are left out.
+type Record struct {
+	Kind Kind      `json:"kind"`
+	Time time.Time `json:"time"`
+	At   Place     `json:"at,omitzero"`
+	ID   int64     `json:"id,omitempty"` // of a change in the run, from 1: one Intent, then one Done or Failed
+
+	Run     *Run            `json:"run,omitempty"`
+	Now     time.Time       `json:"now,omitzero"` // the clock that the plan was made with
+	Finally []Change        `json:"finally,omitempty"`
+	Change  *Change         `json:"change,omitempty"`
+	Inverse []Change        `json:"inverse,omitempty"` // in the order in which they are to be applied
+	Again   bool            `json:"again,omitempty"`   // of a Done: found undone by looking, to be made again
+	Outcome json.RawMessage `json:"outcome,omitempty"` // the engine's; opaque here
+	Result  json.RawMessage `json:"result,omitempty"`  // the engine's; opaque here
+	Error   string          `json:"error,omitempty"`
+	Code    int             `json:"code,omitempty"`
+}
+
+// Change is a change as the journal keeps it: enough to look whether it
+// was made, and, of an inverse, to make it.
+type Change struct {
+	Host    string          `json:"host"` // the target
+	As      string          `json:"as,omitempty"`
+	Kind    string          `json:"kind"`
+	Summary string          `json:"summary"`
+	Digest  string          `json:"digest"` // equal for two plans of the same thing
+	Data    json.RawMessage `json:"data"`
+}
+
+// Run is what a run was started with.
+type Run struct {
+	ID        string          `json:"id"`
+	Version   string          `json:"version"` // of dayops
+	User      string          `json:"user"`
+	Machine   string          `json:"machine"` // control machine
+	PID       int             `json:"pid"`
+	Playbook  string          `json:"playbook"`        // as it was named
+	Builtin   bool            `json:"builtin"`         //
+	Dir       string          `json:"dir"`             // working folder
+	Playbooks string          `json:"playbook_sha256"` // of the playbook and its vars_files
+	Inventory string          `json:"inventory_sha256"`
+	Sources   []string        `json:"sources"` // of the inventory, as named
+	Options   json.RawMessage `json:"options"` // of the command line; opaque here. No secrets
+}
