@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/dayops/dayops/engine/secret"
 )
 
 // Pos is a place in a file. Line and Col start at 1; Col counts characters,
@@ -49,13 +51,14 @@ func (m *Mistake) Error() string {
 		s = p + ": " + s
 	}
 	if m.Hint != "" {
-		s += " (" + m.Hint + ")"
+		s += " (" + m.hint() + ")"
 	}
 	return s
 }
 
 // Excerpt is the full form: place and text, the line, a caret, the hint.
-// Lines longer than 120 characters are cut around the caret.
+// Lines longer than 120 characters are cut around the caret. Values of secrets
+// are masked, in the line and in the hint.
 func (m *Mistake) Excerpt() string {
 	var b strings.Builder
 	if p := m.Pos.String(); p != "" {
@@ -63,14 +66,29 @@ func (m *Mistake) Excerpt() string {
 	}
 	b.WriteString(m.Text + "\n")
 	if m.Line != "" && m.Pos.Col > 0 {
-		line, col := window([]rune(printable(m.Line)), m.Pos.Col)
+		line, col := m.line()
 		n := max(1, min(m.Len, len(line)-col+1))
 		fmt.Fprintf(&b, "  %s\n  %s%s\n", string(line), strings.Repeat(" ", col-1), strings.Repeat("^", n))
 	}
 	if m.Hint != "" {
-		b.WriteString("  hint: " + m.Hint + "\n")
+		b.WriteString("  hint: " + m.hint() + "\n")
 	}
 	return b.String()
+}
+
+// line is the part of the line to show, and the column in it.
+func (m *Mistake) line() ([]rune, int) {
+	runes := []rune(printable(m.Line))
+	before := string(runes[:min(m.Pos.Col-1, len(runes))])
+	beyond := m.Pos.Col - 1 - len([]rune(before))
+	text, at := secret.Line(string(runes), len(before))
+	return window([]rune(text), len([]rune(text[:at]))+beyond+1)
+}
+
+// hint is Hint without secrets: it may repeat what the user wrote.
+func (m *Mistake) hint() string {
+	hint, _ := secret.Line(m.Hint, 0)
+	return hint
 }
 
 // printable keeps the width of a line while making tabs, control characters
