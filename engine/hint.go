@@ -30,7 +30,7 @@ func explain(host string, err error) (cause, hint string) {
 		host = cmp.Or(auth.Host, host) // it may be another one, with delegate_to
 		return "login refused", fmt.Sprintf("dayops ping %s -v   (shows what was tried; check -u and --private-key)", host)
 	case errors.As(err, &become):
-		return "sudo: " + string(become.Reason), becomeHint(become)
+		return "sudo: " + string(become.Reason), becomeHint(cmp.Or(become.Host, host), become)
 	case errors.As(err, &lost):
 		host = cmp.Or(lost.Host, host)
 		return "connection lost", fmt.Sprintf("dayops ping %s   (what the last step did there is in doubt: look before running it again)", host)
@@ -108,12 +108,12 @@ func knownAs(addr string) string {
 	return "[" + host + "]:" + port
 }
 
-func becomeHint(e *conn.BecomeError) string {
+func becomeHint(host string, e *conn.BecomeError) string {
 	switch e.Reason {
 	case conn.NeedsPassword:
-		return "give it with -K, or set ansible_become_password"
+		return fmt.Sprintf("dayops ping %s -b -K   (asks for it; or set ansible_become_password)", host)
 	case conn.WrongPassword:
-		return "tried once only; check -K or ansible_become_password"
+		return fmt.Sprintf("dayops ping %s -b -K   (tried once only; ansible_become_password, where set, wins over -K)", host)
 	case conn.NotAllowed:
 		return fmt.Sprintf("allow %s to run sudo, or set become_user or ansible_user", e.Login)
 	case conn.RequiresTTY:

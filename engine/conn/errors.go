@@ -44,6 +44,7 @@ type HostKeyError struct {
 	Got        string     // fingerprint, SHA256:...
 	Want       []KnownKey // keys on file for this address; empty: the host is unknown
 	Revoked    bool
+	Jump       bool     // the key is that of a jump host on the way to Host
 	Files      []string // known_hosts files that were read
 }
 
@@ -57,17 +58,21 @@ type KnownKey struct {
 func (e *HostKeyError) Unknown() bool { return len(e.Want) == 0 && !e.Revoked }
 
 func (e *HostKeyError) Error() string {
+	who := e.Addr
+	if e.Jump {
+		who = "jump host " + who
+	}
 	switch {
 	case e.Revoked:
-		return fmt.Sprintf("%s host key %s %s is revoked", e.Addr, e.Type, e.Got)
+		return fmt.Sprintf("%s host key %s %s is revoked", who, e.Type, e.Got)
 	case e.Unknown():
-		return fmt.Sprintf("%s host key %s %s is not in known_hosts", e.Addr, e.Type, e.Got)
+		return fmt.Sprintf("%s host key %s %s is not in known_hosts", who, e.Type, e.Got)
 	}
 	var known []string
 	for _, k := range e.Want {
 		known = append(known, fmt.Sprintf("%s %s (%s:%d)", k.Type, k.Fingerprint, k.File, k.Line))
 	}
-	return fmt.Sprintf("%s host key CHANGED: got %s %s, on file %s", e.Addr, e.Type, e.Got, strings.Join(known, ", "))
+	return fmt.Sprintf("%s host key CHANGED: got %s %s, on file %s", who, e.Type, e.Got, strings.Join(known, ", "))
 }
 
 // BecomeReason says why another account was refused.

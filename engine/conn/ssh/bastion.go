@@ -116,6 +116,41 @@ func (d *Dialer) hop(t conn.Target, spec string) (conn.Target, *route, error) {
 	return hop, r, err
 }
 
+// Jumps lists the jump hosts on the way to t in the order in which they are
+// connected. Each is a target of its own, for Scan or Dial.
+func (d *Dialer) Jumps(t conn.Target) ([]conn.Target, error) {
+	r, err := d.route(t)
+	if err == nil {
+		err = d.checkJumps(t, r, 0) // also ends circles
+	}
+	var all []conn.Target
+	if err == nil {
+		all, err = d.jumps(t, r)
+	}
+	if err != nil {
+		return nil, &conn.UnreachableError{Host: t.Name, Addr: cmp.Or(t.Address, t.Name), Stage: "config", Err: err}
+	}
+	return all, nil
+}
+
+func (d *Dialer) jumps(t conn.Target, r *route) (all []conn.Target, err error) {
+	for i, spec := range r.jumps {
+		hop, own, err := d.hop(t, spec)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			if all, err = d.jumps(hop, own); err != nil {
+				return nil, err
+			}
+		} else {
+			hop.CommonArgs = append(hop.CommonArgs, "-o", "ProxyJump="+strings.Join(r.jumps[:i], ","))
+		}
+		all = append(all, hop)
+	}
+	return all, nil
+}
+
 // shared returns the bastion of a hop, and begins to connect it when it is new.
 func (d *Dialer) shared(hop conn.Target, r *route, over *bastion) *bastion {
 	key := r.user + "@" + net.JoinHostPort(r.host, strconv.Itoa(r.port))
@@ -162,7 +197,7 @@ func forHost(name string, err error) error {
 		return &c
 	case *conn.HostKeyError:
 		c := *e
-		c.Host = name
+		c.Host, c.Jump = name, true
 		return &c
 	}
 	return err

@@ -35,7 +35,8 @@ type HostKey struct {
 // authenticating. types are host key types as in known_hosts ("ssh-ed25519",
 // "ecdsa-sha2-nistp256", "ssh-rsa", ...), one connection each, because servers
 // hold such connections against us; without types it is one connection, and
-// the key that the host would show to Dial. Jump hosts must be known already.
+// the key that the host would show to Dial. Jump hosts must be known already:
+// Jumps lists them.
 func (d *Dialer) Scan(ctx context.Context, t conn.Target, types ...string) ([]HostKey, error) {
 	r, err := d.route(t)
 	if err != nil {

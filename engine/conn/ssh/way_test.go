@@ -73,6 +73,7 @@ func TestProxyJumpErrors(t *testing.T) {
 	d := testDialer(t, o)
 	require.ErrorAs(t, dialOnce(t, d, target), &key)
 	require.Equal(t, "web", key.Host)
+	require.True(t, key.Jump)
 	require.Equal(t, gate.Port, portOf(key.Addr))
 	n := gate.Connections.Load()
 	require.ErrorAs(t, dialOnce(t, d, target), &key)
@@ -82,6 +83,7 @@ func TestProxyJumpErrors(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(s.KnownHosts))
 	require.ErrorAs(t, dialOnce(t, testDialer(t, o), target), &key)
+	require.False(t, key.Jump)
 	require.Equal(t, s.Port, portOf(key.Addr))
 	require.NoError(t, os.WriteFile(s.KnownHosts, known, 0o600))
 	require.NoError(t, dialOnce(t, testDialer(t, o), target))
@@ -103,6 +105,30 @@ func TestProxyJumpErrors(t *testing.T) {
 		require.ErrorAs(t, err, &e, bad)
 		require.Equal(t, "config", e.Stage)
 	}
+}
+
+// Jump hosts come in the order in which they are connected, those before the
+// first of them too, and each knows its way.
+func TestJumps(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(file, []byte("Host b\n  ProxyJump a\nHost d\n  ProxyJump b,me@c:2222\nHost x\n  ProxyJump y\nHost y\n  ProxyJump x\n"), 0o600))
+	d := testDialer(t, Options{ConfigFile: file})
+	ways := func(name string) (out []string) {
+		jumps, err := d.Jumps(conn.Target{Name: name})
+		require.NoError(t, err)
+		for _, j := range jumps {
+			r, err := d.route(j)
+			require.NoError(t, err)
+			out = append(out, fmt.Sprint(r.addr(), r.jumps))
+		}
+		return out
+	}
+	require.Empty(t, ways("a"))
+	require.Equal(t, []string{"a:22[]"}, ways("b"))
+	require.Equal(t, []string{"a:22[]", "b:22[a]", "c:2222[b]"}, ways("d"))
+	_, err := d.Jumps(conn.Target{Name: "x"})
+	require.ErrorContains(t, err, "circle")
 }
 
 func portOf(addr string) (port int) {

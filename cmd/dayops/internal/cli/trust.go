@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -26,7 +25,8 @@ func (a *app) trustCommand() *cobra.Command {
 		Long: `Ask each host for its key, show the fingerprints, and add the new ones to
 known_hosts after a yes. A fingerprint proves nothing by itself: compare it with
 what the host's console shows (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub).
-A key that differs from the one on file is never replaced.`,
+A key that differs from the one on file is never replaced. Jump hosts come first:
+nothing behind one can be asked before its own key is trusted.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.trust(&f, args[0], yes) },
 	}
@@ -54,7 +54,49 @@ func (a *app) trust(f *flags, pattern string, yes bool) error {
 	}
 	d := ssh.New(ssh.Options{Notice: a.notice})
 	defer d.Close()
-	keys, failed := a.scan(d, targets, f.forks)
+	gates, failed := a.jumpHosts(d, targets)
+	for _, g := range gates { // in turn: the way to one may lead over the one before
+		bad, err := a.offer(d, []conn.Target{g}, 1, yes, "   (jump host)")
+		if err != nil {
+			return err
+		}
+		failed = failed || bad
+	}
+	bad, err := a.offer(d, targets, f.forks, yes, "")
+	if err != nil {
+		return err
+	}
+	if failed || bad {
+		return &errShown{exitUnreachable}
+	}
+	return nil
+}
+
+// jumpHosts are those on the way to any target, each once.
+func (a *app) jumpHosts(d *ssh.Dialer, targets []conn.Target) (gates []conn.Target, failed bool) {
+	seen := map[string]bool{}
+	for _, t := range targets {
+		if t.Kind != "ssh" {
+			continue
+		}
+		jumps, err := d.Jumps(t)
+		if err != nil {
+			failed = true // scan says why
+		}
+		for _, j := range jumps {
+			if key := fmt.Sprintf("%q %q %d %q", j.Name, j.User, j.Port, j.CommonArgs); !seen[key] {
+				j.Kind, seen[key] = "ssh", true
+				gates = append(gates, j)
+			}
+		}
+	}
+	return gates, failed
+}
+
+// offer shows the keys of targets and adds the new ones after a yes. An answer
+// other than yes is an error; what could not be asked or is refused is failed.
+func (a *app) offer(d *ssh.Dialer, targets []conn.Target, forks int, yes bool, what string) (failed bool, err error) {
+	keys, failed := a.scan(d, targets, forks)
 	var fresh []ssh.HostKey
 	for _, k := range keys {
 		state := "new"
@@ -66,21 +108,19 @@ func (a *app) trust(f *flags, pattern string, yes bool) error {
 		default:
 			fresh = append(fresh, k)
 		}
-		say(a.out, "%-20s %-30s %s %s  %s\n", k.Host, k.Addr, view.Line(k.Type), k.Fingerprint, state)
+		say(a.out, "%-20s %-30s %s %s  %s%s\n", k.Host, k.Addr, view.Line(k.Type), k.Fingerprint, state, what)
 	}
-	if len(fresh) > 0 {
-		if !yes && !a.confirm(fmt.Sprintf("Add %s to %s?", count(len(fresh), "key"), fresh[0].File)) {
-			return &coded{code: exitRefused, err: fmt.Errorf("nothing was added")}
-		}
-		if err := d.Trust(fresh...); err != nil {
-			return err
-		}
-		say(a.out, "added %s\n", count(len(fresh), "key"))
+	if len(fresh) == 0 {
+		return failed, nil
 	}
-	if failed {
-		return &errShown{exitUnreachable}
+	if !yes && !a.confirm(fmt.Sprintf("Add %s to %s?", count(len(fresh), "key"), fresh[0].File)) {
+		return failed, &coded{code: exitRefused, err: fmt.Errorf("nothing was added")}
 	}
-	return nil
+	if err := d.Trust(fresh...); err != nil {
+		return failed, err
+	}
+	say(a.out, "added %s\n", count(len(fresh), "key"))
+	return failed, nil
 }
 
 // scan asks all targets at once, within forks, and keeps their order.
@@ -115,12 +155,23 @@ func (a *app) scan(d *ssh.Dialer, targets []conn.Target, forks int) (keys []ssh.
 // confirm asks; anything but yes is no, and so is an input that has ended.
 func (a *app) confirm(question string) bool {
 	say(a.err, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(io.LimitReader(a.in, 1<<10)).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(answer)) {
+	switch strings.ToLower(strings.TrimSpace(a.answer())) {
 	case "y", "yes":
 		return true
 	}
 	return false
+}
+
+// answer reads one line and not a byte of the next, which answers another question.
+func (a *app) answer() string {
+	const longest = 1 << 10
+	var line []byte
+	for b := make([]byte, 1); len(line) < longest; line = append(line, b[0]) {
+		if _, err := io.ReadFull(a.in, b); err != nil || b[0] == '\n' {
+			break
+		}
+	}
+	return string(line)
 }
 
 func (a *app) notice(text string) { say(a.err, "note: %s\n", view.Line(text)) }
