@@ -31,7 +31,7 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 		defer cancel()
 	}
 	members := r.membersOf(s, hosts)
-	if left = r.each(ctx, hostsOf(members), func(h *host) { r.checkMember(ctx, s, members[indexOf(members, h)]) }); len(left) > 0 {
+	if left = r.each(ctx, r.forks(s), hostsOf(members), func(h *host) { r.checkMember(ctx, s, members[indexOf(members, h)]) }); len(left) > 0 {
 		return hosts
 	}
 	part := slices.DeleteFunc(slices.Clone(members), func(m *member) bool { return m.away })

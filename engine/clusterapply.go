@@ -40,7 +40,7 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 // changed and not failed may have anything left to do.
 func (r *run) verifyCluster(ctx context.Context, s *playbook.BoundStep, members []*member) {
 	ins := make([]task.AnyInput, len(members))
-	r.atOnce(len(members), func(i int) {
+	atOnce(r.forks(s), len(members), func(i int) {
 		ins[i] = members[i].in
 		if ins[i].Err == nil {
 			ins[i].Err = recovered(func() (err error) {

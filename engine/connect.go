@@ -34,7 +34,7 @@ func (r *run) connectBatch(ctx context.Context, hosts []*host) {
 	for i, h := range hosts {
 		index[h] = i
 	}
-	done := len(hosts) - len(r.each(ctx, hosts, func(h *host) { errs[index[h]] = r.begin(ctx, h) }))
+	done := len(hosts) - len(r.each(ctx, r.opt.Forks, hosts, func(h *host) { errs[index[h]] = r.begin(ctx, h) }))
 	for _, err := range errs {
 		if err != nil {
 			done--

@@ -180,11 +180,19 @@ func (r *run) usable() []*host {
 	return out
 }
 
-// each runs f on hosts, as many at once as forks allow, and returns those on
-// which it did not begin because of an interrupt.
-func (r *run) each(ctx context.Context, hosts []*host, f func(*host)) (left []*host) {
+// forks is how many hosts may be in a step at once; nil is no step.
+func (r *run) forks(s *playbook.BoundStep) int {
+	if s == nil || s.HostsAtOnce() == 0 {
+		return r.opt.Forks
+	}
+	return min(r.opt.Forks, s.HostsAtOnce())
+}
+
+// each runs f on hosts, so many at once, and returns those on which it did not
+// begin because of an interrupt.
+func (r *run) each(ctx context.Context, most int, hosts []*host, f func(*host)) (left []*host) {
 	begun := make([]bool, len(hosts))
-	r.atOnce(len(hosts), func(i int) {
+	atOnce(most, len(hosts), func(i int) {
 		if begun[i] = !r.interrupted(ctx); begun[i] {
 			f(hosts[i])
 		}
@@ -197,10 +205,10 @@ func (r *run) each(ctx context.Context, hosts []*host, f func(*host)) (left []*h
 	return left
 }
 
-// atOnce calls f with 0 to n-1, as many at once as forks allow.
-func (r *run) atOnce(n int, f func(int)) {
+// atOnce calls f with 0 to n-1, so many at once.
+func atOnce(most, n int, f func(int)) {
 	var g errgroup.Group
-	g.SetLimit(r.opt.Forks)
+	g.SetLimit(most)
 	for i := range n {
 		g.Go(func() error { f(i); return nil })
 	}
@@ -235,7 +243,7 @@ func (r *run) runStep(ctx context.Context, s *playbook.BoundStep, hosts []*host)
 	case s.RunOnce != nil && *s.RunOnce:
 		r.onceStep(ctx, s, hosts)
 	default:
-		left = r.each(ctx, hosts, func(h *host) {
+		left = r.each(ctx, r.forks(s), hosts, func(h *host) {
 			res := r.hostStep(ctx, h, s)
 			r.settle(h, s, &res)
 		})
@@ -277,7 +285,7 @@ func (r *run) applier(s *playbook.BoundStep, host func(context.Context, string) 
 	if s.Timeout > 0 {
 		limit = s.Timeout
 	}
-	return &applier{forks: r.opt.Forks, limit: limit, host: host}
+	return &applier{forks: r.forks(s), limit: limit, host: host}
 }
 
 func (r *run) changeHost(name string, it *item) change.Host {

@@ -185,7 +185,7 @@ func (b *binder) handlerNames(p *Play) {
 }
 
 func (b *binder) step(s *Step) *BoundStep {
-	bs := &BoundStep{Step: s}
+	bs := &BoundStep{Step: s, play: b.play0.Play}
 	def := b.taskOf(s)
 	bs.Def = def
 	if def != nil {

@@ -30,6 +30,7 @@ type BoundStep struct {
 	Def *task.Definition
 
 	risk change.Risk
+	play *Play
 }
 
 // Title is the heading: the play's name, else its hosts pattern.
@@ -75,6 +76,17 @@ func (b *Bound) HostNames() []string {
 	}
 	return out
 }
+
+// HostsAtOnce is the step's throttle, or its play's; 0 when neither says one.
+func (s *BoundStep) HostsAtOnce() int {
+	if s.Throttle > 0 {
+		return s.Throttle
+	}
+	return s.play.Throttle
+}
+
+// Approved is what the playbook itself approves in this step: Disruptive or nothing.
+func (s *BoundStep) Approved() change.Risk { return max(s.Approve, s.play.Approve) }
 
 // ChangesNothing tells a step that says so itself: changed_when: false.
 func (s *BoundStep) ChangesNothing() bool {

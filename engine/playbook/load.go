@@ -65,6 +65,8 @@ type playKeys struct {
 	Environment    *strictyaml.Node   `yaml:"environment"`
 	Tasks          *strictyaml.Node   `yaml:"tasks"`
 	Handlers       *strictyaml.Node   `yaml:"handlers"`
+	Throttle       *strictyaml.Node   `yaml:"throttle"`
+	Approve        *strictyaml.Node   `yaml:"approve"`
 }
 
 func (l *loader) play(n *strictyaml.Node, index int) *Play {
@@ -84,6 +86,7 @@ func (l *loader) play(n *strictyaml.Node, index int) *Play {
 		Become: k.Become, BecomeUser: l.text(k.BecomeUser, "become_user"), GatherFacts: k.GatherFacts, Serial: l.serial(k.Serial),
 		MaxFailPercent: l.percent(k.MaxFailPercent), AnyErrorsFatal: k.AnyErrorsFatal,
 		Tags: l.tags(k.Tags, n.Get("tags")), Environment: l.mapping(k.Environment, "environment"),
+		Throttle: l.throttle(k.Throttle), Approve: l.approve(k.Approve),
 	}
 	l.varNames(p.Vars)
 	for _, f := range p.VarsFiles {

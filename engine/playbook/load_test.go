@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/source"
 )
 
@@ -50,11 +51,15 @@ func TestLoadWholePlaybook(t *testing.T) {
 	require.Equal(t, 25.0, *p.MaxFailPercent)
 	require.True(t, p.AnyErrorsFatal)
 	require.Equal(t, []string{"x", "y"}, p.Tags)
+	require.Equal(t, 3, p.Throttle)
+	require.Equal(t, change.Safe, p.Approve)
 	require.Len(t, p.Steps, 3)
 	require.Len(t, p.Handlers, 1)
 
 	s := p.Steps[0]
 	require.Equal(t, "1.1", s.ID)
+	require.Equal(t, 2, s.Throttle)
+	require.Equal(t, change.Disruptive, s.Approve)
 	require.Equal(t, "copy", s.Task)
 	require.Equal(t, "ansible.builtin.copy", s.TaskAt.Raw)
 	require.Len(t, s.When, 2)

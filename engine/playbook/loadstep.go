@@ -58,6 +58,8 @@ type stepKeys struct {
 	RunOnce      *bool                `yaml:"run_once"`
 	DelegateTo   *strictyaml.Node     `yaml:"delegate_to"`
 	Environment  *strictyaml.Node     `yaml:"environment"`
+	Throttle     *strictyaml.Node     `yaml:"throttle"`
+	Approve      *strictyaml.Node     `yaml:"approve"`
 }
 
 type loopControl struct {
@@ -153,6 +155,7 @@ func (l *loader) fill(s *Step, k *stepKeys, n *strictyaml.Node) {
 	s.RunOnce = k.RunOnce
 	s.DelegateTo = l.text(k.DelegateTo, "delegate_to")
 	s.Environment = l.mapping(k.Environment, "environment")
+	s.Throttle, s.Approve = l.throttle(k.Throttle), l.approve(k.Approve)
 }
 
 func (l *loader) loop(n *strictyaml.Node) *strictyaml.Node {

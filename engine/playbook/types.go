@@ -6,6 +6,7 @@ package playbook
 import (
 	"time"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/strictyaml"
 )
@@ -37,7 +38,9 @@ type Play struct {
 	AnyErrorsFatal bool
 	Tags           []string
 	Environment    *strictyaml.Node
-	Steps          []*Step // `tasks`
+	Throttle       int         // hosts at once in each step; 0: not said
+	Approve        change.Risk // the author's word for all steps and handlers: Disruptive, or Safe for none
+	Steps          []*Step     // `tasks`
 	Handlers       []*Step
 }
 
@@ -77,6 +80,8 @@ type Step struct {
 	RunOnce      *bool
 	DelegateTo   *strictyaml.Node
 	Environment  *strictyaml.Node
+	Throttle     int         // hosts at once; 0: the play's word
+	Approve      change.Risk // the author's word: Disruptive, or Safe for none
 	Handler      bool
 
 	keys  []strictyaml.Pair // all that may be the task key; Bind, which knows the tasks, decides
