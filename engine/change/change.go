@@ -6,6 +6,7 @@ package change
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/dayops/dayops/engine/conn"
@@ -24,6 +25,20 @@ const (
 // String is the word used in plans and by --approve.
 func (r Risk) String() string { return [...]string{"safe", "disruptive", "destructive"}[r] }
 
+// MarshalText is String.
+func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads String's words.
+func (r *Risk) UnmarshalText(text []byte) error {
+	for _, w := range []Risk{Safe, Disruptive, Destructive} {
+		if w.String() == string(text) {
+			*r = w
+			return nil
+		}
+	}
+	return fmt.Errorf("%.20q is no risk", text)
+}
+
 // UndoClass says how well a change can be taken back.
 type UndoClass int
 
@@ -34,6 +49,20 @@ const (
 )
 
 func (u UndoClass) String() string { return [...]string{"exact", "partial", "none"}[u] }
+
+// MarshalText is String.
+func (u UndoClass) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads String's words.
+func (u *UndoClass) UnmarshalText(text []byte) error {
+	for _, w := range []UndoClass{Exact, Partial, None} {
+		if w.String() == string(text) {
+			*u = w
+			return nil
+		}
+	}
+	return fmt.Errorf("%.20q is no class of undo", text)
+}
 
 // Reversal is known when the change is planned.
 type Reversal struct {

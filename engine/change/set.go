@@ -13,8 +13,12 @@ type Content struct {
 	Size   int64
 	SHA256 string
 	Bytes  []byte                        // nil for a large file
+	Blob   string                        // where a Keeper has them: Decode makes Open of it
 	Open   func() (io.ReadCloser, error) `json:"-"`
 }
+
+// Force, in the changes of files and units, leaves out the comparison with
+// Before: what somebody made of it since is overwritten. Forced sets it.
 
 // Attr is a mode and an ownership; nil and "" leave things as they are.
 type Attr struct {
@@ -32,6 +36,7 @@ type Write struct {
 	Attr   Attr
 	Backup bool // keep the old file beside it, named by the time
 	Hide   bool // never show a diff: no_log, or not text
+	Force  bool
 }
 
 // Attrs changes mode and ownership of what is there.
@@ -41,6 +46,7 @@ type Attrs struct {
 	Attr      Attr
 	Recursive bool
 	Touch     bool // also set the times of Path itself to now: an action, always done
+	Force     bool
 }
 
 // Dir makes a folder, with its parents.
@@ -48,6 +54,7 @@ type Dir struct {
 	Path   string
 	Before reader.File
 	Attr   Attr
+	Force  bool
 }
 
 // Link makes a symbolic or hard link, in one step.
@@ -56,18 +63,25 @@ type Link struct {
 	Target string
 	Hard   bool
 	Before reader.File
+	Attr   Attr // owner and group of a symlink; it has no mode
+	Force  bool
 }
 
-// Move renames on one host. To must not exist.
+// Move renames on one host. Without Over, To must not exist.
 type Move struct {
 	From, To string
-	Before   reader.File
+	Before   reader.File  // what is at From
+	Over     *reader.File // what is at To and goes, unless it is gone already; no folder
+	Kept     bool         // From lies aside: its record there goes too
+	Force    bool
 }
 
 // Remove moves what is at Path aside; it never deletes.
 type Remove struct {
-	Path   string
-	Before reader.File
+	Path      string
+	Before    reader.File
+	OnlyEmpty bool // a folder that must be empty; nothing is kept of it
+	Force     bool
 }
 
 // Unit changes a systemd unit's state.
@@ -80,6 +94,7 @@ type Unit struct {
 	Restart      bool // an action: always done
 	Reload       bool
 	DaemonReload bool // before anything else
+	Force        bool
 }
 
 // Package installs, upgrades or removes packages through the host's manager.
@@ -91,6 +106,12 @@ type Package struct {
 	Refresh bool             // read the repositories' lists first
 	Before  []reader.Package // what is installed of them
 	NoStart bool             // apt: do not let the package start its daemons
+	// Back says that this takes an earlier Package back: older versions are
+	// installed, and configuration files of what is removed are moved aside.
+	Back bool
+	// Was is every package that was installed when Back was made, until Refine
+	// has compared it with what is installed afterwards.
+	Was []reader.Package
 }
 
 // Exec runs a command whose effect dayops cannot know. Only command and shell
@@ -167,6 +188,19 @@ type Wait struct {
 	Limit   time.Duration // never 0
 }
 
-// Reboot and Bracket complete the set: Reboot waits for another boot id,
-// Bracket does Do and then, by a trap on the host itself, always Then.
-// They come with the journal, which they need to be safe.
+// Reboot starts the host anew and waits until it is back.
+type Reboot struct {
+	BootID  string        // as planned from
+	Limit   time.Duration // until it is back; 0: RebootLimit
+	Delay   time.Duration // wait this long before
+	Settle  time.Duration // and this long when it is back
+	Message string        // for those who are logged in
+	Test    []string      // a probe from the reader's table that must exit 0 before it counts as back
+}
+
+// Bracket does Do and then always Then, on the host itself: when a change of Do
+// fails, when we die and when the connection breaks. Only Units and Execs.
+type Bracket struct {
+	Do   []Change
+	Then []Change
+}
