@@ -11,6 +11,7 @@ import (
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/facts"
+	"github.com/dayops/dayops/engine/localfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
@@ -24,7 +25,7 @@ type item struct {
 	s      *playbook.BoundStep
 	sc     *scope
 	params any
-	local  *resolver // filled params in
+	local  *localfile.Resolver // filled params in
 	target string
 	link   *link     // nil for a task that needs no connection
 	conn   conn.Conn // the link's, with the step's environment
@@ -52,8 +53,8 @@ func (r *run) prepare(ctx context.Context, h *host, s *playbook.BoundStep, sc *s
 	if err != nil {
 		return nil, err
 	}
-	it.local = &resolver{dir: r.opt.Playbook.Dir, host: h.name(), files: r.files, render: sc.file, eval: sc.value}
-	if it.params, err = it.local.params(p); err != nil {
+	it.local = &localfile.Resolver{Dir: r.opt.Playbook.Dir, Host: h.name(), Sums: r.sums, Render: sc.file, Eval: sc.value}
+	if it.params, err = it.local.Params(p); err != nil {
 		return nil, err
 	}
 	if s.Def.Control {
@@ -184,7 +185,7 @@ func (it *item) verify(ctx context.Context, in task.AnyInput, res *result) {
 		return
 	}
 	var again task.Plan
-	params, err := it.local.again(it.params)
+	params, err := it.local.Again(it.params)
 	if err == nil {
 		it.params = params
 		_, again, err = it.plan(ctx)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/localfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/vars"
 )
@@ -19,7 +20,7 @@ type run struct {
 	opt    Options
 	stream *stream
 	pool   *pool
-	files  *fileCache
+	sums   *localfile.Sums
 
 	templates vars.Engine
 
@@ -50,7 +51,7 @@ func Run(ctx context.Context, opt Options) Report {
 		opt:    opt,
 		stream: &stream{run: opt.RunID, now: opt.Now, sink: opt.Sink, secret: opt.Redactor},
 		pool:   newPool(opt.Dialer),
-		files:  newFileCache(),
+		sums:   localfile.NewSums(),
 		hosts:  map[string]*host{},
 	}
 	defer r.pool.close()

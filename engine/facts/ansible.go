@@ -43,17 +43,6 @@ func (h Host) Ansible() map[string]any {
 	return m
 }
 
-// AnsiblePrefixed is Ansible with "ansible_" before each name, as the variables
-// that Ansible injects. ansible_user_id is the account; nothing here can be
-// taken for a connection variable.
-func (h Host) AnsiblePrefixed() map[string]any {
-	out := map[string]any{}
-	for k, v := range h.Ansible() {
-		out["ansible_"+k] = v
-	}
-	return out
-}
-
 // distribution follows Ansible's names, which are not os-release's.
 func (h Host) distribution(m map[string]any) {
 	names := map[string]string{

@@ -28,10 +28,10 @@ func TestGatherHere(t *testing.T) {
 	require.Less(t, h.Skew.Abs(), 5*time.Second)
 	require.NotEmpty(t, h.Env["HOME"])
 	require.Equal(t, os.Getenv("PATH"), h.Env["PATH"])
-	a := h.AnsiblePrefixed()
+	a := h.Ansible()
 	for _, k := range []string{"hostname", "fqdn", "distribution", "distribution_version", "distribution_major_version", "os_family", "kernel",
 		"architecture", "service_mgr", "processor_vcpus", "memtotal_mb", "all_ipv4_addresses", "default_ipv4", "date_time", "user_id", "env", "selinux"} {
-		require.Contains(t, a, "ansible_"+k)
+		require.Contains(t, a, k)
 	}
 }
 

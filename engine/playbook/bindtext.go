@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"github.com/dayops/dayops/engine/localfile"
 	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/vars"
@@ -88,31 +88,9 @@ func (b *binder) stepTexts(s *Step) {
 	}
 }
 
-// FindLocal finds a file of the control machine as Ansible does: in the folder
-// sub beside the playbook, then beside the playbook, whose folder is dir. ~/ is
-// the home of who runs dayops.
-func FindLocal(dir, sub, name string) (string, os.FileInfo, error) {
-	if rest, ok := strings.CutPrefix(name, "~/"); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			name = filepath.Join(home, rest)
-		}
-	}
-	if filepath.IsAbs(name) {
-		info, err := os.Stat(name)
-		return name, info, err
-	}
-	path := filepath.Join(dir, sub, name)
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		path = filepath.Join(dir, name)
-		info, err = os.Stat(path)
-	}
-	return path, info, err
-}
-
 // localFile checks that a file which a parameter names is there.
 func (b *binder) localFile(name *strictyaml.Node, file, sub string) (string, bool) {
-	path, _, err := FindLocal(b.pb.Dir, sub, file)
+	path, _, err := localfile.Find(b.pb.Dir, sub, file)
 	if err == nil {
 		return path, true
 	}

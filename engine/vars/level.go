@@ -57,15 +57,6 @@ func levelDocs() []string {
 	}
 }
 
-// Levels lists all levels from low to high.
-func Levels() []Level {
-	out := make([]Level, len(levelDocs()))
-	for i := range out {
-		out[i] = Level(i)
-	}
-	return out
-}
-
 // String says in words where variables of the level are set.
 func (l Level) String() string {
 	docs := levelDocs()

@@ -55,14 +55,13 @@ func TestPrecedenceOfEachNeighbour(t *testing.T) {
 		}
 		return UserVars(l, strictyaml.FromAny(v, source.Pos{}))
 	}
-	levels := Levels()
-	for i := 1; i < len(levels); i++ {
-		low, high := layer(levels[i-1]), layer(levels[i])
+	for l := LevelDefault + 1; l <= LevelExtra; l++ {
+		low, high := layer(l-1), layer(l)
 		for _, s := range []*Scope{e.Scope(Context{}, low, high), e.Scope(Context{}, high, low), e.Scope(Context{}, high).With(low)} {
 			v, ok, err := s.Lookup("x")
 			require.NoError(t, err)
 			require.True(t, ok)
-			require.Equal(t, levels[i].String(), v)
+			require.Equal(t, l.String(), v)
 		}
 	}
 	same := e.Scope(Context{}, UserVars(LevelPlay, yml(t, "x: first")), UserVars(LevelPlay, yml(t, "x: second")))
@@ -85,7 +84,7 @@ func TestPrecedenceDoc(t *testing.T) {
 	want, err := os.ReadFile("testdata/precedence.txt")
 	require.NoError(t, err)
 	require.Equal(t, string(want), PrecedenceDoc())
-	require.Len(t, Levels(), int(LevelExtra)+1)
+	require.Len(t, levelDocs(), int(LevelExtra)+1)
 	// README repeats the table between these marks, when it does.
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/facts"
+	"github.com/dayops/dayops/engine/localfile"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
@@ -103,9 +105,21 @@ func (r *run) params() any {
 	require.NoError(r.t, err)
 	p, err := r.def.Decode(n, nil)
 	require.NoError(r.t, err)
-	p, err = resolve(p, r.h, r.c.Values)
+	local := localfile.Resolver{Dir: r.h.Local, Host: r.h.Name, Sums: localfile.NewSums(), Eval: r.value,
+		Render: func(_ string, text []byte) ([]byte, error) { return text, nil }}
+	p, err = local.Params(p)
 	require.NoError(r.t, err)
 	return p
+}
+
+// value is what the case says that an expression gives.
+func (r *run) value(n *strictyaml.Node) (any, error) {
+	v, ok := r.c.Values[fmt.Sprint(n.Value)]
+	require.True(r.t, ok, "the case gives no value for %v", n.Value)
+	if err, bad := v.(error); bad {
+		return nil, err
+	}
+	return v, nil
 }
 
 // look does Check and Plan through rd and holds them to their contract; the

@@ -1,4 +1,6 @@
-package engine
+// Package localfile gives tasks what they need of the control machine: it finds
+// the files, templates and destinations that parameters name, and fills them in.
+package localfile
 
 import (
 	"crypto/sha256"
@@ -13,7 +15,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
@@ -25,20 +26,21 @@ const maxTemplate = 1 << 20
 // maxTree bounds a copied folder.
 const maxTree = 10_000
 
-// resolver fills the parameter types that stand for something of the control
+// Resolver fills the parameter types that stand for something of the control
 // machine: files, templates, destinations, expressions.
-type resolver struct {
-	dir    string // the playbook's folder
-	host   string // whose parameters these are
-	namer  task.LocalNamer
-	dests  bool // only look again at what is at destinations
-	files  *fileCache
-	render func(name string, text []byte) ([]byte, error)
-	eval   func(*strictyaml.Node) (any, error)
+type Resolver struct {
+	Dir    string // the playbook's folder
+	Host   string // whose parameters these are
+	Sums   *Sums
+	Render func(name string, text []byte) ([]byte, error) // a template, by this host's variables
+	Eval   func(*strictyaml.Node) (any, error)            // an expression; its error is kept for Plan
+
+	namer task.LocalNamer
+	dests bool // only look again at what is at destinations
 }
 
-// params returns a copy of p with every such field filled in.
-func (r *resolver) params(p any) (any, error) {
+// Params returns a copy of p with every such field filled in.
+func (r *Resolver) Params(p any) (any, error) {
 	v := reflect.New(reflect.TypeOf(p)).Elem()
 	v.Set(reflect.ValueOf(p))
 	r.namer, _ = p.(task.LocalNamer)
@@ -48,15 +50,15 @@ func (r *resolver) params(p any) (any, error) {
 	return v.Interface(), nil
 }
 
-// again is p with its destinations looked at once more: a step that wrote one
+// Again is p with its destinations looked at once more: a step that wrote one
 // is judged by what lies there now.
-func (r *resolver) again(p any) (any, error) {
+func (r *Resolver) Again(p any) (any, error) {
 	c := *r
 	c.dests = true
-	return c.params(p)
+	return c.Params(p)
 }
 
-func (r *resolver) walk(v reflect.Value) error {
+func (r *Resolver) walk(v reflect.Value) error {
 	if d, ok := v.Addr().Interface().(*task.LocalDest); ok {
 		return r.localDest(d)
 	}
@@ -73,7 +75,7 @@ func (r *resolver) walk(v reflect.Value) error {
 		return r.templateFile(f)
 	case *task.Expr:
 		if f.Node != nil {
-			f.Value, f.Err = r.eval(f.Node)
+			f.Value, f.Err = r.Eval(f.Node)
 		}
 		return nil
 	case *strictyaml.Node:
@@ -111,11 +113,33 @@ func (r *resolver) walk(v reflect.Value) error {
 	return nil
 }
 
-func (r *resolver) localFile(f *task.LocalFile) error {
+// Find finds a file of the control machine as Ansible does: in the folder
+// sub beside the playbook, then beside the playbook, whose folder is dir. ~/ is
+// the home of who runs dayops.
+func Find(dir, sub, name string) (string, os.FileInfo, error) {
+	if rest, ok := strings.CutPrefix(name, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			name = filepath.Join(home, rest)
+		}
+	}
+	if filepath.IsAbs(name) {
+		info, err := os.Stat(name)
+		return name, info, err
+	}
+	path := filepath.Join(dir, sub, name)
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		path = filepath.Join(dir, name)
+		info, err = os.Stat(path)
+	}
+	return path, info, err
+}
+
+func (r *Resolver) localFile(f *task.LocalFile) error {
 	if f.Name == "" {
 		return nil
 	}
-	path, info, err := playbook.FindLocal(r.dir, "files", f.Name)
+	path, info, err := Find(r.Dir, "files", f.Name)
 	if err != nil {
 		return err
 	}
@@ -148,22 +172,22 @@ func (r *resolver) localFile(f *task.LocalFile) error {
 	})
 }
 
-func (r *resolver) fill(f *task.LocalFile, info fs.FileInfo) (err error) {
+func (r *Resolver) fill(f *task.LocalFile, info fs.FileInfo) (err error) {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is neither a file nor a folder", f.Path)
 	}
 	f.Size, f.Mode = info.Size(), info.Mode().Perm()
 	path := f.Path
 	f.Open = func() (io.ReadCloser, error) { return os.Open(path) }
-	f.SHA256, err = r.files.sum(path, info)
+	f.SHA256, err = r.Sums.sum(path, info)
 	return err
 }
 
-func (r *resolver) templateFile(f *task.TemplateFile) error {
+func (r *Resolver) templateFile(f *task.TemplateFile) error {
 	if f.Name == "" {
 		return nil
 	}
-	path, _, err := playbook.FindLocal(r.dir, "templates", f.Name)
+	path, _, err := Find(r.Dir, "templates", f.Name)
 	if err != nil {
 		return err
 	}
@@ -172,21 +196,21 @@ func (r *resolver) templateFile(f *task.TemplateFile) error {
 		return fmt.Errorf("template %s: %s", path, source.Reason(err))
 	}
 	f.Path = path
-	f.Content, err = r.render(path, text)
+	f.Content, err = r.Render(path, text)
 	return err
 }
 
-func (r *resolver) localDest(f *task.LocalDest) error {
+func (r *Resolver) localDest(f *task.LocalDest) error {
 	if f.Name == "" {
 		return nil
 	}
 	f.Slash = strings.HasSuffix(f.Name, "/")
 	path := f.Name
 	if r.namer != nil {
-		path = r.namer.LocalName(r.host)
+		path = r.namer.LocalName(r.Host)
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(r.dir, path)
+		path = filepath.Join(r.Dir, path)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -202,21 +226,22 @@ func (r *resolver) localDest(f *task.LocalDest) error {
 	}
 	f.Exists, f.IsDir = true, info.IsDir()
 	if info.Mode().IsRegular() {
-		f.SHA256, err = r.files.sum(path, info)
+		f.SHA256, err = r.Sums.sum(path, info)
 	}
 	return err
 }
 
-// fileCache remembers sums of files of the control machine, so that a file
+// Sums remembers the sha256 of files of the control machine, so that a file
 // that goes to 200 hosts is read once for its sum. A changed size or time is another file.
-type fileCache struct {
+type Sums struct {
 	mu   sync.Mutex
 	sums map[string]func() (string, error)
 }
 
-func newFileCache() *fileCache { return &fileCache{sums: map[string]func() (string, error){}} }
+// NewSums knows none yet.
+func NewSums() *Sums { return &Sums{sums: map[string]func() (string, error){}} }
 
-func (c *fileCache) sum(path string, info fs.FileInfo) (string, error) {
+func (c *Sums) sum(path string, info fs.FileInfo) (string, error) {
 	key := fmt.Sprintf("%s\x00%d\x00%d", path, info.Size(), info.ModTime().UnixNano())
 	c.mu.Lock()
 	f := c.sums[key]

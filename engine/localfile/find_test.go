@@ -1,4 +1,4 @@
-package playbook_test
+package localfile
 
 import (
 	"os"
@@ -6,12 +6,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/dayops/dayops/engine/playbook"
 )
 
 // The binder and the run look in the same places.
-func TestFindLocal(t *testing.T) {
+func TestFind(t *testing.T) {
 	home, dir := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "files"), 0o700))
@@ -19,10 +17,10 @@ func TestFindLocal(t *testing.T) {
 		require.NoError(t, os.WriteFile(f, nil, 0o600))
 	}
 	for name, want := range map[string]string{"~/a": home + "/a", "b": dir + "/files/b", "c": dir + "/c", home + "/a": home + "/a"} {
-		got, _, err := playbook.FindLocal(dir, "files", name)
+		got, _, err := Find(dir, "files", name)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	_, _, err := playbook.FindLocal(dir, "files", "nowhere")
+	_, _, err := Find(dir, "files", "nowhere")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

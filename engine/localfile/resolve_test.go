@@ -1,4 +1,4 @@
-package engine
+package localfile
 
 import (
 	"os"
@@ -21,8 +21,8 @@ func TestLocalNameDecidesWhereAHostsFileGoes(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "got/h1"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "got/h1/file"), []byte("hello"), 0o600))
 	for host, exists := range map[string]bool{"h1": true, "h2": false} {
-		r := &resolver{dir: dir, host: host, files: newFileCache()}
-		p, err := r.params(named{Dest: task.LocalDest{Name: "got/"}})
+		r := &Resolver{Dir: dir, Host: host, Sums: NewSums()}
+		p, err := r.Params(named{Dest: task.LocalDest{Name: "got/"}})
 		require.NoError(t, err)
 		got := p.(named).Dest
 		require.Equal(t, filepath.Join(dir, "got", host, "file"), got.Path)
@@ -32,7 +32,7 @@ func TestLocalNameDecidesWhereAHostsFileGoes(t *testing.T) {
 
 		require.NoError(t, os.MkdirAll(filepath.Dir(got.Path), 0o700))
 		require.NoError(t, os.WriteFile(got.Path, []byte("new"), 0o600))
-		p, err = r.again(p)
+		p, err = r.Again(p)
 		require.NoError(t, err)
 		require.True(t, p.(named).Dest.Exists)
 		require.NotEqual(t, got.SHA256, p.(named).Dest.SHA256)
