@@ -15,7 +15,7 @@ func kindDocs() []struct {
 		Kind Kind
 		Doc  string
 	}{
-		{RunStart, "first line: text is the playbook, hosts are all of them, data has inventory, forks, check, builtin"},
+		{RunStart, "first line: text is the playbook, hosts are all of them, data has inventory, forks, check, builtin, who (account@machine that ran it)"},
 		{PlayStart, "play, hosts"},
 		{PlaySkip, "play; text says why no host is in it"},
 		{Connect, "done of total hosts of a batch are connected, seconds"},

@@ -47,23 +47,21 @@ func (h *History) Begin(run string) (io.WriteCloser, error) {
 
 // Entry is one run as the list shows it.
 type Entry struct {
-	Run      string    `json:"run"`
-	Start    time.Time `json:"start"`
-	Playbook string    `json:"playbook"`
-	Hosts    int       `json:"hosts"`
-	Check    bool      `json:"check"`
-	Ended    bool      `json:"ended"` // false: still running, or it died
-	Code     int       `json:"code"`
-	Seconds  float64   `json:"seconds"`
-	Changes  int       `json:"changes"`
+	Run       string    `json:"run"`
+	Start     time.Time `json:"start"`
+	Playbook  string    `json:"playbook"`
+	Inventory string    `json:"inventory"`
+	Hosts     int       `json:"hosts"`
+	Check     bool      `json:"check"`
+	Ended     bool      `json:"ended"` // false: still running, or it died
+	Code      int       `json:"code"`
+	Seconds   float64   `json:"seconds"`
+	Changes   int       `json:"changes"`
 }
 
 // List gives all runs, the newest last, and how many records could not be read.
 func (h *History) List() (entries []Entry, unreadable int, err error) {
-	dirs, err := os.ReadDir(h.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
-	}
+	dirs, err := h.runs()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -75,17 +73,34 @@ func (h *History) List() (entries []Entry, unreadable int, err error) {
 		}
 		entries = append(entries, e)
 	}
-	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(a.Start.Compare(b.Start), strings.Compare(a.Run, b.Run))
-	})
+	slices.SortFunc(entries, byStart)
 	return entries, unreadable, nil
+}
+
+// runs lists the folders of runs; those on their way out are none any more.
+func (h *History) runs() ([]os.DirEntry, error) {
+	dirs, err := os.ReadDir(h.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return slices.DeleteFunc(dirs, func(d os.DirEntry) bool {
+		return !d.IsDir() || strings.HasPrefix(d.Name(), prunedPrefix)
+	}), err
+}
+
+func byStart(a, b Entry) int {
+	return cmp.Or(a.Start.Compare(b.Start), strings.Compare(a.Run, b.Run))
 }
 
 func (e *Entry) add(ev event.Event) {
 	switch ev.Kind {
 	case event.RunStart:
-		e.Start, e.Playbook, e.Hosts = ev.Time, ev.Text, len(ev.Hosts)
+		if e.Start.IsZero() {
+			e.Start = ev.Time
+		}
+		e.Ended, e.Playbook, e.Hosts = false, ev.Text, len(ev.Hosts) // a run that is taken up again has not ended
 		e.Check, _ = ev.Data["check"].(bool)
+		e.Inventory, _ = ev.Data["inventory"].(string)
 	case event.RunEnd:
 		e.Ended, e.Seconds = true, ev.Seconds
 		if ev.Code != nil {
@@ -112,8 +127,8 @@ func (e *UnknownRunError) Error() string {
 
 // Find completes the beginning of a run's id.
 func (h *History) Find(prefix string) (string, error) {
-	dirs, err := os.ReadDir(h.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dirs, err := h.runs()
+	if err != nil {
 		return "", err
 	}
 	var like []string

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"os/user"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -51,7 +53,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	rep := engine.Run(ctx, engine.Options{
 		RunID: id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
 		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, Aside: aside, Stop: stop,
-		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", ")},
+		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
 	})
 	if err := errors.Join(lineError(shown), kept.Err()); err != nil {
@@ -61,6 +63,21 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 		return &errShown{code}
 	}
 	return nil
+}
+
+// who is account@machine, and for root through sudo whose session it was.
+func (a *app) who() string {
+	name := "uid " + strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if machine, err := os.Hostname(); err == nil {
+		name += "@" + machine
+	}
+	if from := a.getenv("SUDO_USER"); from != "" && os.Getuid() == 0 {
+		name += " (sudo of " + from + ")"
+	}
+	return name
 }
 
 // lineError: programs must not take half of the JSON lines for the whole.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,26 +30,74 @@ func (a *app) stateDir() (string, error) {
 func (a *app) historyCommand() *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{
-		Use: "history", Short: "List past runs; show one again", GroupID: "look",
+		Use: "history", Short: "List past runs; show one again, compare two, remove old ones", GroupID: "look",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.historyList(&f) },
 	}
 	f.outputFlags(cmd.PersistentFlags())
+	list := &cobra.Command{
+		Use: "list", Short: "List past runs, the newest last",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.historyList(&f) },
+	}
 	show := &cobra.Command{
 		Use: "show RUN", Short: "Replay the record of a run", Example: "  dayops history show 7f3c -v",
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.historyShow(&f, args[0]) },
+		Args:              cobra.ExactArgs(1),
+		RunE:              func(_ *cobra.Command, args []string) error { return a.historyShow(&f, args[0]) },
+		ValidArgsFunction: a.completeRuns,
 	}
-	cmd.AddCommand(show)
+	cmd.AddCommand(list, show, a.pruneCommand(&f))
 	return cmd
 }
 
-func (a *app) historyList(f *flags) error {
+// checkOutput refuses a form that is none; f.output is text or json then.
+func (f *flags) checkOutput() error {
+	if f.output != "text" && f.output != "json" {
+		return usage("text or json", "--output=%s is not known", f.output)
+	}
+	return nil
+}
+
+// history opens the history of runs.
+func (a *app) history() (*journal.History, error) {
 	dir, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	return journal.Open(dir), nil
+}
+
+// findRun completes the beginning of a run's id.
+func (a *app) findRun(h *journal.History, run string) (string, error) {
+	id, err := h.Find(run)
+	var unknown *journal.UnknownRunError
+	if errors.As(err, &unknown) {
+		return "", usage("dayops history", "%s", err)
+	}
+	return id, err
+}
+
+// completeRuns offers the ids of past runs, each with what it was.
+func (a *app) completeRuns(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	if h, err := a.history(); err == nil {
+		entries, _, _ := h.List()
+		for _, e := range slices.Backward(entries) {
+			out = append(out, fmt.Sprintf("%s\t%s %s, %s", e.Run, e.Start.Local().Format(time.DateTime), view.Line(name(e)), ending(e)))
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+func (a *app) historyList(f *flags) error {
+	if err := f.checkOutput(); err != nil {
+		return err
+	}
+	h, err := a.history()
 	if err != nil {
 		return err
 	}
-	entries, unreadable, err := journal.Open(dir).List()
+	entries, unreadable, err := h.List()
 	if err != nil {
 		return err
 	}
@@ -68,7 +117,7 @@ func (a *app) historyList(f *flags) error {
 		say(a.out, "%s  %s  %-28s %4d hosts  %s\n", e.Run, e.Start.Local().Format(time.DateTime), name(e), e.Hosts, ending(e))
 	}
 	if unreadable > 0 {
-		say(a.err, "%s below %s cannot be read\n", count(unreadable, "record"), dir)
+		say(a.err, "%s cannot be read; dayops history prune --force removes old ones\n", count(unreadable, "record"))
 	}
 	return nil
 }
@@ -88,16 +137,14 @@ func ending(e journal.Entry) string {
 }
 
 func (a *app) historyShow(f *flags, run string) error {
-	dir, err := a.stateDir()
+	if err := f.checkOutput(); err != nil {
+		return err
+	}
+	h, err := a.history()
 	if err != nil {
 		return err
 	}
-	h := journal.Open(dir)
-	id, err := h.Find(run)
-	var unknown *journal.UnknownRunError
-	if errors.As(err, &unknown) {
-		return usage("dayops history", "%s", err)
-	}
+	id, err := a.findRun(h, run)
 	if err != nil {
 		return err
 	}
