@@ -28,6 +28,10 @@ func explain(host string, err error) (cause, hint string) {
 		return explainKey(cmp.Or(key.Host, host), key)
 	case errors.As(err, &auth):
 		host = cmp.Or(auth.Host, host) // it may be another one, with delegate_to
+		if auth.Jump {
+			return "login refused by the jump host", fmt.Sprintf("dayops ping %s   (after a look at ProxyJump=USER@HOST and ~/.ssh/config: "+
+				"-u and --private-key do not count for a jump host)", host)
+		}
 		return "login refused", fmt.Sprintf("dayops ping %s -v   (shows what was tried; check -u and --private-key)", host)
 	case errors.As(err, &become):
 		return "sudo: " + string(become.Reason), becomeHint(cmp.Or(become.Host, host), become)

@@ -28,11 +28,16 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 type AuthError struct {
 	Host, Addr, User string
 	Tried            []string // "publickey /root/.ssh/id_ed25519", "password", ... in order
+	Jump             bool     // it was a jump host on the way to Host
 	Err              error
 }
 
 func (e *AuthError) Error() string {
-	return fmt.Sprintf("%s refused user %s; tried %s", e.Addr, e.User, strings.Join(e.Tried, ", "))
+	who := e.Addr
+	if e.Jump {
+		who = "jump host " + who
+	}
+	return fmt.Sprintf("%s refused user %s; tried %s", who, e.User, strings.Join(e.Tried, ", "))
 }
 
 func (e *AuthError) Unwrap() error { return e.Err }

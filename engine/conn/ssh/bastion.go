@@ -193,7 +193,7 @@ func forHost(name string, err error) error {
 		return &c
 	case *conn.AuthError:
 		c := *e
-		c.Host = name
+		c.Host, c.Jump = name, true
 		return &c
 	case *conn.HostKeyError:
 		c := *e
