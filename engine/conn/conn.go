@@ -61,6 +61,8 @@ type Cmd struct {
 	Stdout io.Writer
 	// Limit ends the command; 0 leaves it to ctx. A command that ran into it fails with context.DeadlineExceeded.
 	Limit time.Duration
+	// Guard marks a command that changes its host; nil is one that does not.
+	Guard *Guard
 }
 
 // Result is how a command ended.
@@ -83,6 +85,9 @@ type Put struct {
 	Group  string
 	Size   int64  // bytes that r will give; -1 when not known. A different number is an error and changes nothing
 	SHA256 string // lower-case hex of the content; "" when not known. A different sum is an error and changes nothing
+	// Guard marks what the Put does on the host as Cmd.Guard does, all of it:
+	// nothing is written unless the lock is held. Besides its ID it takes ID+".up".
+	Guard *Guard
 }
 
 // HostKeyPolicy decides about host keys that known_hosts does not have.

@@ -47,6 +47,9 @@ func Run(t *testing.T, dial func(t *testing.T) conn.Conn, caps Caps) {
 	t.Run("get", func(t *testing.T) { get(t, open(t)) })
 	t.Run("put", func(t *testing.T) { put(t, open(t)) })
 	t.Run("put refused", func(t *testing.T) { putRefused(t, open(t)) })
+	t.Run("guard", func(t *testing.T) { guarded(t, open(t)) })
+	t.Run("guard output", func(t *testing.T) { guardedOutput(t, open(t)) })
+	t.Run("guard refused", func(t *testing.T) { guardRefused(t, open(t)) })
 	if caps.As != "" {
 		t.Run("as", func(t *testing.T) { As(t, open(t), caps.As) })
 	}

@@ -62,19 +62,20 @@ func (b *becomeState) leave(err error) {
 }
 
 // openAs starts text as another account.
-func (h *Host) openAs(ctx context.Context, text, id, as string, stdout, stderr io.Writer) (*Running, error) {
+func (h *Host) openAs(ctx context.Context, text string, o opening, stdout, stderr io.Writer) (*Running, error) {
 	if h.Method != "" && h.Method != "sudo" {
-		return nil, h.becomeError(as, conn.BecomeFailed, "the method "+h.Method+" is not supported, only sudo")
+		return nil, h.becomeError(o.as, conn.BecomeFailed, "the method "+h.Method+" is not supported, only sudo")
 	}
 	leave, err := h.become.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	prompt := ""
 	if h.Password.IsSet() {
-		prompt = "[dayops " + newID() + "] password: "
+		o.prompt = "[dayops " + newID() + "] password: "
 	}
-	r, err := h.open(ctx, sudoText(text, as, prompt), id, as, strings.TrimSpace(prompt), stdout, stderr)
+	text = sudoText(text, o.as, o.prompt)
+	o.prompt = strings.TrimSpace(o.prompt)
+	r, err := h.open(ctx, text, o, stdout, stderr)
 	leave(err)
 	return r, err
 }

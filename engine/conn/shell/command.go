@@ -35,7 +35,7 @@ func commandText(c conn.Cmd, id string, home bool) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "echo %s;echo %s >&2;export LC_ALL=C TERM=dumb %s=%s", id, id, marker, id)
+	fmt.Fprintf(&b, "export LC_ALL=C TERM=dumb %s=%s", marker, id)
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		fmt.Fprintf(&b, " %s=%s", name, Quote(c.Env[name]))
 	}
@@ -46,7 +46,10 @@ func commandText(c conn.Cmd, id string, home bool) (string, error) {
 		b.WriteString(";cd 2>/dev/null||cd /")
 	}
 	b.WriteString(";exec " + Join(c.Argv))
-	return b.String(), nil
+	if c.Guard != nil {
+		return guardText(*c.Guard, id, b.String(), c.Stdout != nil), nil
+	}
+	return fmt.Sprintf("echo %s;echo %s >&2;", id, id) + b.String(), nil
 }
 
 // checkCmd refuses what no host can be given.
@@ -72,6 +75,9 @@ func checkCmd(c conn.Cmd) error {
 	}
 	if strings.ContainsRune(c.Dir, 0) {
 		return fmt.Errorf("folder %q has a NUL byte", c.Dir)
+	}
+	if err := checkGuard(c.Guard); err != nil {
+		return err
 	}
 	return checkAccount(c.As)
 }

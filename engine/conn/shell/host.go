@@ -39,6 +39,7 @@ type Host struct {
 type Running struct {
 	host    *Host
 	as, id  string
+	guard   *conn.Guard
 	process Process
 	done    chan struct{} // closed when exit and err are set
 	exit    Exit
@@ -92,22 +93,29 @@ func (h *Host) start(ctx context.Context, c conn.Cmd, stdout, stderr io.Writer) 
 		return nil, err
 	}
 	if as == "" {
-		return h.open(ctx, text, id, "", "", stdout, stderr)
+		return h.open(ctx, text, opening{id: id, guard: c.Guard}, stdout, stderr)
 	}
-	return h.openAs(ctx, text, id, as, stdout, stderr)
+	return h.openAs(ctx, text, opening{id: id, as: as, guard: c.Guard}, stdout, stderr)
+}
+
+// opening is how a text tells that it has begun, and as whom.
+type opening struct {
+	id, as string
+	prompt string // of sudo; "" when it must not ask
+	guard  *conn.Guard
 }
 
 // open returns what it started also with an error, for clear.
-func (h *Host) open(ctx context.Context, text, id, as, prompt string, stdout, stderr io.Writer) (*Running, error) {
+func (h *Host) open(ctx context.Context, text string, o opening, stdout, stderr io.Writer) (*Running, error) {
 	if len(text) > maxScript {
 		return nil, fmt.Errorf("the command is %d bytes long; a host takes %d (feed it on stdin)", len(text), maxScript)
 	}
-	out, errs := newGate(id, "", stdout), newGate(id, prompt, stderr)
+	out, errs := newGate(o.id, "", stdout), newGate(o.id, o.prompt, stderr)
 	p, err := h.Start(ctx, text, out, errs)
 	if err != nil {
 		return nil, err
 	}
-	r := &Running{host: h, as: as, id: id, process: p, done: make(chan struct{})}
+	r := &Running{host: h, as: o.as, id: o.id, guard: o.guard, process: p, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		r.exit, r.err = p.Wait()
@@ -166,6 +174,9 @@ func (h *Host) notBegun(r *Running, said string, prompts int) error {
 	if r.err != nil {
 		return r.err
 	}
+	if err := guardRefused(h.Name, r.guard, r.id, said); err != nil {
+		return err
+	}
 	if r.as != "" {
 		reason := becomeReason(said, r.exit.Code, prompts)
 		return h.becomeError(r.as, reason, lastLine(said, ""))
@@ -191,6 +202,12 @@ func (r *Running) Abort(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
+	}
+	if r.guard != nil { // its shell has an end to record
+		select {
+		case <-r.done:
+		case <-time.After(time.Second):
+		}
 	}
 	r.process.Signal("KILL")
 	select {

@@ -19,8 +19,11 @@ import (
 // alongMost is the size up to which a file goes along with the script that commits it.
 const alongMost = 64 << 10
 
-// uploadScript puts stdin into the new file $1. Noclobber makes it refuse a file that is there.
-const uploadScript = `umask 077;set -C;exec cat >"$1"`
+// uploadScript puts stdin into the new file $1. Noclobber makes it refuse a
+// file that is there. An input of less than $2 bytes, if that is known, was cut
+// off with the link; nobody else will remove what came of it.
+const uploadScript = `umask 077;set -C;cat >"$1"||exit
+[ "$2" -lt 0 ]||[ "$(wc -c <"$1")" -ge "$2" ]||{ rm -f -- "$1";echo "The content was cut off" >&2;exit 1;}`
 
 // commitScript makes the temporary file $2 the file $1. The content is
 // compared and synced first, then owner, mode and label are set, then the file
@@ -62,7 +65,7 @@ exit 0`
 
 // Put is conn.Conn's Put. A small file takes one command.
 func (h *Host) Put(ctx context.Context, p conn.Put, r io.Reader) error {
-	if err := checkPut(p); err != nil {
+	if err := errors.Join(checkPut(p), checkGuard(p.Guard)); err != nil {
 		return &fs.PathError{Op: "put", Path: p.Path, Err: err}
 	}
 	start := make([]byte, 0, 4<<10)
@@ -83,7 +86,7 @@ func (h *Host) Put(ctx context.Context, p conn.Put, r io.Reader) error {
 	}
 	content := &counter{to: sum}
 	source := io.TeeReader(io.MultiReader(buf, r), content)
-	err := h.upload(ctx, p.As, temp, source)
+	err := h.upload(ctx, p, temp, source)
 	if err == nil {
 		err = h.commit(ctx, p, temp, content.n, hex.EncodeToString(sum.Sum(nil)), nil)
 	}
@@ -96,16 +99,26 @@ func (h *Host) Put(ctx context.Context, p conn.Put, r io.Reader) error {
 	return err
 }
 
-func (h *Host) upload(ctx context.Context, as, temp string, r io.Reader) error {
-	if h.Upload != nil {
-		return h.Upload(ctx, as, temp, r)
+func (h *Host) upload(ctx context.Context, p conn.Put, temp string, r io.Reader) error {
+	if h.Upload != nil && p.Guard == nil { // an SFTP server does not look at the lock
+		return h.Upload(ctx, p.As, temp, r)
 	}
-	return h.CatUpload(ctx, as, temp, r)
+	return h.catUpload(ctx, p, temp, r)
 }
 
 // CatUpload is what Upload stands for where it is not set.
 func (h *Host) CatUpload(ctx context.Context, as, temp string, r io.Reader) error {
-	res, err := h.Run(ctx, conn.Cmd{As: as, Stdin: r, Argv: []string{"/bin/sh", "-c", uploadScript, "dayops-put", temp}})
+	return h.catUpload(ctx, conn.Put{As: as, Size: -1}, temp, r)
+}
+
+func (h *Host) catUpload(ctx context.Context, p conn.Put, temp string, r io.Reader) error {
+	guard := p.Guard
+	if guard != nil {
+		up := *guard
+		up.ID += ".up"
+		guard = &up
+	}
+	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: r, Argv: []string{"/bin/sh", "-c", uploadScript, "dayops-put", temp, fmt.Sprint(p.Size)}, Guard: guard})
 	if err == nil && res.Code != 0 {
 		err = FileError("put", temp, res)
 	}
@@ -125,7 +138,7 @@ func (h *Host) commit(ctx context.Context, p conn.Put, temp string, size int64, 
 		how = "along"
 	}
 	target := operand(p.Path)
-	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: along, Argv: []string{
+	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: along, Guard: p.Guard, Argv: []string{
 		"/bin/sh", "-c", commitScript, "dayops-put", target, temp, path.Dir(temp), octal(p.Mode), p.Owner, p.Group, fmt.Sprint(size), sum, how,
 	}})
 	if err == nil && res.Code != 0 {
