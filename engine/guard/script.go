@@ -1,0 +1,159 @@
+package guard
+
+// All scripts begin with this. $1 is the folder, or "" for the usual one.
+// Times are hundredths of a second of the host's uptime.
+const prelude = `umask 077
+export LC_ALL=C
+no() { echo "$2" >&2; exit "$1"; }
+uid=$(id -u)
+d=$1
+if [ -z "$d" ]; then
+  if [ "$uid" = 0 ]; then d=/var/lib/dayops
+  else home=$(getent passwd "$uid" 2>/dev/null | cut -d: -f6); d=${home:-$HOME}/.local/state/dayops; fi
+fi
+read -r up _ </proc/uptime && read -r boot </proc/sys/kernel/random/boot_id || exit 1
+now=${up%.*}${up#*.}
+load() {
+  tok= run= user= host= pid= start= lboot= expiry=0 beat=0 bboot= taken=0
+  [ -s "$d/lock" ] || return 0
+  { read -r tok; read -r run; read -r user; read -r host; read -r pid; read -r start; read -r lboot; read -r expiry; read -r beat; read -r bboot; read -r taken; } <"$d/lock"
+  case $expiry$beat$taken in ''|*[!0-9]*) no 65 "$d/lock is damaged";; esac
+  [ "$bboot" = "$boot" ] || beat=0
+  left=$((beat + expiry - now))
+}
+show() {
+  printf '%s\n' "dir $d" "uid $uid" "now $now" "token $tok" "run $run" "user $user" "host $host" "pid $pid" "start $start" "left $left" "boot $lboot" "here $boot"
+}
+# alive PID START BOOT: that process, and none that got its number later.
+alive() {
+  [ "$3" = "$boot" ] && s= && read -r s 2>/dev/null <"/proc/$1/stat" || return 1
+  s=${s##*) }
+  set -- "$2" $s
+  [ "${21}" = "$1" ] && [ "$2" != Z ] && [ "$2" != X ]
+}
+# state BEGIN: Absent, Running, Ended or Died. A command lives on when its shell
+# was killed; it is known by its environment then.
+state() {
+  st=Absent mark= p= s0= b0= code=
+  [ -e "$1" ] || return 0
+  e=${1%.begin}.end
+  { read -r mark p s0 b0 <"$1"; } 2>/dev/null
+  st=Running
+  { read -r code <"$e"; } 2>/dev/null && st=Ended && return 0
+  alive "$p" "$s0" "$b0" && return 0
+  { read -r code <"$e"; } 2>/dev/null && st=Ended && return 0
+  if [ -n "$b0" ] && [ "$b0" = "$boot" ] && others "$mark"; then return 0; fi
+  st=Died
+}
+others() { n=$(grep -ls -- "DAYOPS_ID=$1" /proc/[0-9]*/environ 2>/dev/null) || :; [ -n "$n" ]; }
+# live RUN: the running commands of a run, a line each.
+live() {
+  found=
+  [ -n "$1" ] || return 0
+  for f in "$d/runs/$1"/*.begin; do
+    state "$f"
+    [ "$st" = Running ] || continue
+    f=${f##*/}; found="${found}live ${f%.begin} $p
+"
+  done
+}
+locked() {
+  command -v flock >/dev/null 2>&1 || no 67 "flock is missing on the host (package util-linux)"
+  [ -O "$d" ] && [ ! -L "$d" ] || no 66 "$d is not a folder of this account"
+  exec 9>>"$d/.flock" || exit 1
+  flock 9 || no 1 "flock failed"
+}
+# put TOKEN RUN USER HOST PID START BOOT EXPIRY TAKEN: the lock, in one step.
+put() {
+  printf '%s\n' "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$8" "$now" "$boot" "$9" >"$d/.lock.new" && mv -f -- "$d/.lock.new" "$d/lock"
+}
+`
+
+// acquireScript: $2 token, $3 run, $4 user, $5 host, $6 pid, $7 start, $8
+// expiry, $9 "resume" or "". Exit 0 taken, 10 held, 11 its own run's commands
+// still run. The token is written before the last look at the records: a
+// command is recorded before it looks at the token.
+const acquireScript = prelude + `
+mkdir -p -- "$d" && chmod 0700 "$d" || exit 1
+locked
+load
+if [ -n "$tok" ]; then
+  own=; [ "$9" = resume ] && [ "$run" = "$3" ] && own=1
+  if [ -z "$own" ] && [ "$left" -ge 0 ]; then show; live "$run"; printf %s "$found"; exit 10; fi
+  code=10; [ -z "$own" ] || code=11
+  live "$run"
+  if [ -n "$found" ]; then show; printf %s "$found"; exit $code; fi
+  cp -p -- "$d/lock" "$d/.lock.old" || exit 1
+fi
+mkdir -p -- "$d/runs/$3" || exit 1
+was=$run
+put "$2" "$3" "$4" "$5" "$6" "$7" "$boot" "$8" "$now" || exit 1
+if [ -n "$tok" ]; then
+  live "$was"
+  if [ -n "$found" ]; then mv -f -- "$d/.lock.old" "$d/lock"; show; printf %s "$found"; exit $code; fi
+  rm -f -- "$d/.lock.old"
+fi
+load
+show
+`
+
+// refreshScript: $2 token. Exit 12: it is another's, or nobody's.
+const refreshScript = prelude + `
+[ -d "$d" ] || exit 12
+locked
+load
+[ -n "$tok" ] && [ "$tok" = "$2" ] || exit 12
+put "$tok" "$run" "$user" "$host" "$pid" "$start" "$lboot" "$expiry" "$taken" || exit 1
+`
+
+// releaseScript: $2 token, $3 run. Exit 11: commands of the run are still running.
+const releaseScript = prelude + `
+[ -d "$d" ] || exit 12
+locked
+load
+[ -n "$tok" ] && [ "$tok" = "$2" ] || exit 12
+live "$3"
+if [ -n "$found" ]; then show; printf %s "$found"; exit 11; fi
+rm -f -- "$d/lock" || exit 1
+rm -rf -- "$d/runs/$3"
+rmdir -- "$d/runs" 2>/dev/null
+exit 0
+`
+
+// lookScript: $2 run, $3 command, $4 what is kept of an output. What ended just
+// now gets a moment to keep the rest of its outputs.
+const lookScript = prelude + `
+load
+f=$d/runs/$2/$3
+state "$f.begin"
+if [ "$st" = Ended ]; then for i in 1 2 3; do alive "$p" "$s0" "$b0" || break; sleep 0.1 2>/dev/null || sleep 1; done; fi
+began=0; [ "$b0" != "$boot" ] || began=$((s0))
+o=0 e=0
+if [ -f "$f.out" ]; then o=$(wc -c <"$f.out"); [ "$o" -le "$4" ] || o=$4; fi
+if [ -f "$f.err" ]; then e=$(wc -c <"$f.err"); [ "$e" -le "$4" ] || e=$4; fi
+rebooted=; [ -z "$lboot$b0" ] || [ "${b0:-$lboot}" = "$boot" ] || rebooted=1
+printf '%s\n' "state $st" "code $code" "pid $p" "began $began" "now $now" "ticks $(getconf CLK_TCK 2>/dev/null || echo 100)" "rebooted $rebooted" "out $((o))" "err $((e))" ""
+[ "$o" -le 0 ] || head -c "$o" "$f.out"
+[ "$e" -le 0 ] || head -c "$e" "$f.err"
+exit 0
+`
+
+// holdersScript tells who holds the lock, if somebody does.
+const holdersScript = prelude + `
+[ -d "$d" ] || exit 0
+[ -O "$d" ] || no 66 "$d is not a folder of this account"
+load
+[ -n "$tok" ] || exit 0
+show
+live "$run"
+printf %s "$found"
+`
+
+// removeScript: $2 token of the lock to be removed. Its records stay for a resume.
+const removeScript = prelude + `
+[ -d "$d" ] || exit 12
+locked
+load
+[ -n "$tok" ] && [ "$tok" = "$2" ] || exit 12
+rm -f -- "$d/lock"
+`
