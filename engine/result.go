@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -60,6 +61,27 @@ func (r *result) registered() map[string]any {
 		all := make([]any, len(r.items))
 		for i := range r.items {
 			all[i] = r.items[i].registered()
+		}
+		v["results"] = all
+	}
+	return v
+}
+
+// confidential is what a no_log step registered but for the program it ran and
+// its exit code. They are no secrets, and masked they would spoil all that is
+// said later: "exit code 1" of another step too.
+func (r *result) confidential() map[string]any {
+	v := r.registered()
+	if exit := (*ExitError)(nil); errors.As(r.err, &exit) {
+		delete(v, "msg")
+	}
+	if argv, ok := v["cmd"].([]any); ok && len(argv) > 0 {
+		v["cmd"] = argv[1:]
+	}
+	if r.items != nil {
+		all := make([]any, len(r.items))
+		for i := range r.items {
+			all[i] = r.items[i].confidential()
 		}
 		v["results"] = all
 	}

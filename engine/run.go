@@ -109,7 +109,8 @@ func (r *run) runPlay(ctx context.Context, p *playbook.BoundPlay, later []*playb
 	}
 	r.emit(event.Event{Kind: event.PlayStart, Play: p.Title(), Hosts: p.Targets})
 	rest := p.Targets
-	for _, n := range batchSizes(len(rest), p.Serial) {
+	sizes := batchSizes(len(rest), p.Serial)
+	for i, n := range sizes {
 		var hosts []*host
 		for _, name := range rest[:n] {
 			if h := r.host(name); h.usable() {
@@ -117,6 +118,9 @@ func (r *run) runPlay(ctx context.Context, p *playbook.BoundPlay, later []*playb
 			}
 		}
 		rest = rest[n:]
+		if len(hosts) > 0 && len(sizes) > 1 {
+			r.emit(event.Event{Kind: event.BatchStart, Play: p.Title(), Hosts: names(hosts), Done: int64(i + 1), Total: int64(len(sizes))})
+		}
 		if len(hosts) > 0 && !r.runBatch(ctx, hosts) {
 			r.tellEnd(rest, later)
 			return false

@@ -52,7 +52,7 @@ func (r *run) remember(h *host, s *playbook.BoundStep, res *result) {
 		r.hide(v, res.hidden, secret.Name(k))
 		h.learn(k, v)
 	}
-	r.hide(res.registered(), res.hidden, s.Register != "" && secret.Name(s.Register))
+	r.hide(res.confidential(), res.hidden, s.Register != "" && secret.Name(s.Register))
 	if s.Register != "" {
 		if r.opt.Check && !knowable(taskKind(res), res) {
 			h.cannotKnow(s.Register, s.Title())
@@ -121,6 +121,8 @@ func (r *run) onceStep(ctx context.Context, s *playbook.BoundStep, hosts []*host
 		o = &onceResult{host: h.name(), res: r.hostStep(ctx, h, s)}
 		r.settle(h, s, &o.res)
 		r.once[s.ID] = o
+	} else {
+		r.emit(event.Event{Kind: event.Note, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Text: "done once for the play, on " + o.host})
 	}
 	for _, h := range hosts {
 		switch {

@@ -18,6 +18,7 @@ func kindDocs() []struct {
 		{RunStart, "first line: text is the playbook, hosts are all of them, data has inventory, forks, check, builtin, who (account@machine that ran it)"},
 		{PlayStart, "play, hosts"},
 		{PlaySkip, "play; text says why no host is in it"},
+		{BatchStart, "play, hosts; done is the number of the batch, of total; only with several (serial)"},
 		{Connect, "done of total hosts of a batch are connected, seconds"},
 		{Unreachable, "host left behind: text, cause, hint"},
 		{StepStart, "play, step, step_id, task; handler"},

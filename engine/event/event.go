@@ -14,6 +14,7 @@ const (
 	RunStart    Kind = "run_start"   // Text: playbook as given; Data: inventory, hosts, forks, check
 	PlayStart   Kind = "play_start"  // Play, Hosts
 	PlaySkip    Kind = "play_skip"   // Play, Text: why (no host in the pattern)
+	BatchStart  Kind = "batch_start" // Play, Hosts, Done: number of the batch, of Total; only when there are several
 	Connect     Kind = "connect"     // Play, OK, Total: summary of connecting one batch
 	Unreachable Kind = "unreachable" // Host, Text, Hint, Cause
 	StepStart   Kind = "step_start"  // Play, Step, Task

@@ -88,7 +88,7 @@ func TestLoadMistakes(t *testing.T) {
 		{"- hosts: all\n  task: []", `2:3 unknown key "task" of a play | did you mean "tasks"?`},
 		{"- hosts: all\n  copy: {}", `2:3 unknown key "copy" of a play | tasks go under tasks:, one level deeper`},
 		{"- hosts: all\n  roles: [x]\n  serial: 0", "2:3 \"roles\" is not supported | write the role's tasks under tasks:\n3:11 serial must be a number of hosts from 1, a share such as 30%, or a list of them"},
-		{"- import_playbook: x.yml", `1:3 "import_playbook" is not supported | name several playbooks on the command line: dayops run a.yml b.yml`},
+		{"- import_playbook: x.yml", `1:3 "import_playbook" is not supported | run one after the other: dayops run a.yml && dayops run b.yml`},
 		{"- hosts: all\n  tasks:\n  - block: []\n    rescue: []", `3:5 "block" is not supported | write the tasks one after the other, each with its own when:`},
 		{"- hosts: all\n  tasks:\n  - debug: {msg: x}\n    with_items: [1]", `4:5 "with_items" is not supported | use loop: with a list`},
 		{"- hosts: all\n  tasks:\n  - debug: {msg: x}\n    loop: items", `4:11 loop must be a list, or a template that gives one | write loop: "{{ items }}" if a variable is meant`},

@@ -3,6 +3,7 @@ package playbook
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/source"
 )
@@ -43,7 +44,8 @@ func (b *binder) tagsKnown(pb *Playbook) {
 	for flag, list := range map[string][]string{"--tags": b.env.Tags, "--skip-tags": b.env.SkipTags} {
 		for _, t := range list {
 			if !slices.Contains(known, t) {
-				b.ms.Add(&source.Mistake{Pos: source.Pos{File: flag}, Text: fmt.Sprintf("no task has the tag %q", t), Hint: source.DidYouMean(t, known)})
+				b.ms.Add(&source.Mistake{Pos: source.Pos{File: flag}, Text: fmt.Sprintf("no task has the tag %q", t),
+					Hint: orElse(source.DidYouMean(t, known), "there are: "+strings.Join(slices.Compact(slices.Sorted(slices.Values(known))), ", "))})
 			}
 		}
 	}

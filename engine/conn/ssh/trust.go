@@ -52,7 +52,10 @@ func (d *Dialer) Scan(ctx context.Context, t conn.Target, types ...string) ([]Ho
 	}
 	if len(types) == 0 {
 		key, err := d.scanOne(ctx, t, r, via, db, db.algorithms(r.knownAs()))
-		return []HostKey{key}, err
+		if err != nil {
+			return nil, err
+		}
+		return []HostKey{key}, nil
 	}
 	var keys []HostKey
 	for _, typ := range types {

@@ -52,7 +52,9 @@ Nothing is removed without --purge and a yes.`,
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.aside(&f, args[0]) },
 	}
-	f.connectFlags(cmd.Flags())
+	f.reachFlags(cmd.Flags())
+	f.loginFlags(cmd.Flags())
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text, or json: one item a line")
 	cmd.Flags().BoolVar(&f.purge, "purge", false, "remove what is listed, for good")
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "remove without asking")
 	cmd.Flags().StringVar(&f.run, "run", "", "only what this run moved aside")

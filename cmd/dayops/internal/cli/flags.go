@@ -53,23 +53,33 @@ func (f *flags) inventoryFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&f.inventory, "inventory", "i", nil, "inventory file, folder, or list of hosts with a comma (repeatable; default: $DAYOPS_INVENTORY, ./inventory.yml)")
 }
 
-func (f *flags) connectFlags(fs *pflag.FlagSet) {
+// reachFlags say which hosts are meant and how to get to them.
+func (f *flags) reachFlags(fs *pflag.FlagSet) {
 	f.inventoryFlags(fs)
 	fs.StringVarP(&f.limit, "limit", "l", "", "only hosts that also match this pattern")
 	fs.IntVarP(&f.forks, "forks", "f", engine.DefaultForks, "hosts worked on at once")
-	fs.StringArrayVarP(&f.extra, "extra-vars", "e", nil, "variables that win over all others: k=v, {json}, @file (repeatable)")
-	fs.StringVarP(&f.user, "user", "u", "", "log in as this user")
+	fs.StringVarP(&f.user, "user", "u", "", "log in as this user, where the inventory sets no ansible_user")
+	fs.StringVar(&f.common, "ssh-common-args", "", "ssh options for every host: -o ProxyJump=..., -o ProxyCommand=..., -J, -F")
+}
+
+// loginFlags say as whom, and with what.
+func (f *flags) loginFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.keyFile, "private-key", "", "log in with this private key")
 	fs.StringVar(&f.keyFile, "key-file", "", "the same")
 	_ = fs.MarkHidden("key-file")
 	fs.BoolVarP(&f.askPass, "ask-pass", "k", false, "ask for the login password")
 	fs.StringVar(&f.passFile, "conn-pass-file", "", "file that holds the login password (0600)")
-	fs.StringVar(&f.common, "ssh-common-args", "", "ssh options for every host: -o ProxyJump=..., -o ProxyCommand=..., -J, -F")
 	fs.StringVar(&f.hostKeys, "host-key-checking", "", "strict: unknown hosts are refused (default); accept-new: they are added to known_hosts")
 	fs.BoolVarP(&f.become, "become", "b", false, "work as root through sudo")
 	fs.StringVar(&f.becomeUser, "become-user", "", "work as this user through sudo (with -b)")
 	fs.BoolVarP(&f.askBecome, "ask-become-pass", "K", false, "ask for the sudo password")
 	fs.StringVar(&f.becomeFile, "become-pass-file", "", "file that holds the sudo password (0600)")
+}
+
+func (f *flags) connectFlags(fs *pflag.FlagSet) {
+	f.reachFlags(fs)
+	f.loginFlags(fs)
+	fs.StringArrayVarP(&f.extra, "extra-vars", "e", nil, "variables that win over all others: k=v, {json}, @file (repeatable)")
 	f.outputFlags(fs)
 }
 
@@ -99,6 +109,9 @@ func addCompletion(cmd *cobra.Command, flag string, values ...string) {
 // login turns flags into what the engine wants, and asks for passwords.
 func (a *app) login(f *flags) (engine.Login, error) {
 	l := engine.Login{User: f.user, KeyFile: f.keyFile, Become: f.become || f.becomeUser != "", BecomeUser: f.becomeUser}
+	if f.forks < 1 {
+		return l, usage("1 is one host after the other", "--forks=%d: at least one host must be worked on", f.forks)
+	}
 	switch f.hostKeys {
 	case "":
 	case string(conn.Strict), string(conn.AcceptNew):

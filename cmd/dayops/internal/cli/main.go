@@ -47,7 +47,11 @@ func (a *app) main(args []string) (code int) {
 	var c *coded
 	if err != nil && !begun && !errors.As(err, &c) {
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		err = usage(cmd.CommandPath()+" --help", "%s", first)
+		hint := cmd.CommandPath() + " --help"
+		if near := root.SuggestionsFor(strings.Join(args[:min(1, len(args))], "")); cmd == root && len(near) > 0 {
+			hint = fmt.Sprintf("did you mean %q? %s", near[0], hint)
+		}
+		err = usage(hint, "%s", first)
 	}
 	a.show(err)
 	return codeOfError(err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ All mistakes in all files are told before anything is connected. The first
 Ctrl-C finishes the steps under way and stops, a second one aborts them.
 Handlers run on a host also after a later task failed there.`,
 		Example: "  dayops run backup.yml -i hosts.yml\n  dayops run site.yml -l masters -C -D      what would change",
-		Args:    cobra.ExactArgs(1),
+		Args:    onePlaybook,
 		RunE:    func(_ *cobra.Command, args []string) error { return a.playbook(&f, args[0]) },
 	}
 	f.playbookFlags(cmd.Flags())
@@ -47,7 +48,7 @@ func (a *app) planCommand() *cobra.Command {
 		Long: `Connect, read, and say per host what a run would change, with diffs, or which
 step must have run before that can be known. The same as run --check --diff.`,
 		Example: "  dayops plan site.yml -i hosts.yml\n  dayops plan site.yml --detailed-exitcode      10 when something would change",
-		Args:    cobra.ExactArgs(1),
+		Args:    onePlaybook,
 		RunE: func(_ *cobra.Command, args []string) error {
 			f.check, f.diff = true, true
 			return a.playbook(&f, args[0])
@@ -63,7 +64,7 @@ func (a *app) validateCommand() *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{
 		Use: "validate PLAYBOOK", Short: "Look for mistakes in playbook and inventory; connect to nothing", GroupID: "look",
-		Args: cobra.ExactArgs(1),
+		Args: onePlaybook,
 		RunE: func(_ *cobra.Command, args []string) error {
 			f.syntaxCheck = true
 			return a.playbook(&f, args[0])
@@ -74,8 +75,22 @@ func (a *app) validateCommand() *cobra.Command {
 	return cmd
 }
 
+// onePlaybook is what run, plan and validate take.
+func onePlaybook(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return usage(cmd.CommandPath()+" site.yml; dayops playbooks lists those inside the program", "%s wants a playbook", cmd.CommandPath())
+	case 1:
+		return nil
+	}
+	return usage(fmt.Sprintf("one after the other: %s %s && %s %s", cmd.CommandPath(), args[0], cmd.CommandPath(), args[1]), "%s takes one playbook", cmd.CommandPath())
+}
+
 // playbook loads, binds, and does what the flags ask for.
 func (a *app) playbook(f *flags, name string) error {
+	if f.output == "json" && (f.syntaxCheck || f.listHosts || f.listTasks || f.listTags) {
+		return usage("leave out -o json", "a list or a check of files has no JSON form")
+	}
 	job, err := a.bind(f, func() (*playbook.Playbook, error) {
 		src, err := playbook.Find(name, playbooks.FS)
 		if err != nil {
@@ -174,6 +189,11 @@ func (a *app) listTasks(b *playbook.Bound) {
 
 func (a *app) listTags(b *playbook.Bound) {
 	seen := map[string]bool{}
+	defer func() {
+		if len(seen) == 0 {
+			say(a.err, "no task has a tag\n")
+		}
+	}()
 	for _, p := range b.Plays {
 		for _, s := range p.Steps {
 			for _, t := range s.Tags {

@@ -27,10 +27,15 @@ known_hosts after a yes. A fingerprint proves nothing by itself: compare it with
 what the host's console shows (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub).
 A key that differs from the one on file is never replaced. Jump hosts come first:
 nothing behind one can be asked before its own key is trusted.`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("dayops trust all", "trust wants one pattern of hosts")
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error { return a.trust(&f, args[0], yes) },
 	}
-	f.connectFlags(cmd.Flags())
+	f.reachFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "add without asking")
 	return cmd
 }
@@ -135,8 +140,9 @@ func (a *app) scan(d *ssh.Dialer, targets []conn.Target, forks int) (keys []ssh.
 		}
 		g.Go(func() error {
 			ks, err := d.Scan(context.Background(), t)
-			found[i] = ks
-			if err != nil {
+			if err == nil {
+				found[i] = ks
+			} else {
 				mu.Lock()
 				defer mu.Unlock()
 				failed = true

@@ -26,6 +26,7 @@ type Text struct {
 
 	width    int // of the host column
 	check    bool
+	told     map[string][]string // by host: good findings of the step, until its result is shown
 	failures failures
 	recap    []event.Event
 }
@@ -40,6 +41,10 @@ func (t *Text) Emit(e event.Event) {
 		t.runStart(e)
 	case event.PlayStart:
 		t.heading("PLAY", e.Play)
+	case event.BatchStart:
+		if !t.opt.Quiet {
+			t.printf("\nBATCH  %d of %d  %s\n", e.Done, e.Total, Line(shorten(e.Hosts)))
+		}
 	case event.PlaySkip:
 		t.heading("PLAY", e.Play)
 		t.printf("  skipped     %s\n", Line(e.Text))
@@ -106,6 +111,7 @@ func (t *Text) connect(e event.Event) {
 }
 
 func (t *Text) stepStart(e event.Event) {
+	t.told = map[string][]string{}
 	word := "TASK"
 	if e.Handler {
 		word = "HANDLER"
@@ -123,6 +129,15 @@ func (t *Text) row(s event.Status, label, host, text string) {
 
 func (t *Text) result(e event.Event) {
 	text := Line(e.Text)
+	told := t.told[e.Host]
+	delete(t.told, e.Host)
+	if len(told) > 0 && (e.Text == "" || strings.Contains(e.Text, "\n")) { // they are all that the host has to say
+		if text = ""; len(told) == 1 {
+			text, told = Line(told[0]), nil
+		}
+	} else if t.opt.Verbose == 0 {
+		told = nil
+	}
 	if e.Item != "" {
 		text = strings.TrimSpace("(" + Line(e.Item) + ")  " + text)
 	}
@@ -139,6 +154,7 @@ func (t *Text) result(e event.Event) {
 	if t.opt.Quiet && e.Status != event.Failed && e.Status != event.Partial {
 		return
 	}
+	t.stream("", strings.Join(told, "\n"))
 	t.details(e, inline)
 	if e.Status == event.Failed || e.Status == event.Partial {
 		t.failures.add(e)
@@ -239,7 +255,11 @@ func diffColour(l string) string {
 
 func (t *Text) finding(e event.Event) {
 	// A host's own line says that all is well; findings about all hosts stand alone.
-	if e.Status == event.OK && (t.opt.Quiet || e.Host != "" && t.opt.Verbose == 0) {
+	if e.Status == event.OK && e.Host != "" && t.told != nil {
+		t.told[e.Host] = append(t.told[e.Host], e.Text)
+		return
+	}
+	if e.Status == event.OK && t.opt.Quiet {
 		return
 	}
 	l := string(e.Status)
@@ -258,6 +278,9 @@ func (t *Text) finding(e event.Event) {
 
 func (t *Text) note(e event.Event) {
 	word := ""
+	if t.opt.Quiet && e.Status != event.Warn {
+		return
+	}
 	if e.Status == event.Warn {
 		word = "warning: "
 	}
