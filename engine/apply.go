@@ -29,6 +29,8 @@ type applier struct {
 	// stop is closed when no further host of a plan may begin. A host that has
 	// begun goes on to the end of its stage: what it stopped it also starts.
 	stop <-chan struct{}
+	// admission, where set, is asked before each change and told when a host is done.
+	admission *admission
 
 	mu   sync.Mutex
 	done map[string]*applied
@@ -111,7 +113,12 @@ func (a *applier) window(ctx context.Context, s task.Stage, hosts []string, step
 	var g errgroup.Group
 	g.SetLimit(max(1, a.forks))
 	for _, host := range hosts {
-		g.Go(func() error {
+		g.Go(func() (err error) {
+			if err := a.admission.begin(ctx, host, steps[host]); err != nil {
+				a.fail(host, err)
+				return failedOn{host}
+			}
+			defer func() { a.admission.end(host, err != nil) }()
 			for _, st := range steps[host] {
 				if err := a.step(ctx, st, host); err != nil {
 					return failedOn{host}
@@ -166,6 +173,11 @@ func (a *applier) step(ctx context.Context, st task.Step, self string) (err erro
 		return err
 	}
 	defer release()
+	if a.admission != nil {
+		if err := a.admission.claim(ctx, host, st.Change); err != nil {
+			return err
+		}
+	}
 	out, err := within(ctx, "the change", a.limit, func(ctx context.Context) (change.Outcome, error) {
 		return change.Apply(ctx, h, st.Change)
 	})

@@ -150,6 +150,7 @@ func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []
 		return err
 	}
 	for _, m := range members {
+		m.res.planned = stepsOf(plan, m.h.name())
 		m.res.facts = plan.Facts[m.h.name()]
 		m.res.changes = describe(stepsOf(plan, m.h.name()), m.h.name(), r.scope(m.h, s).hidden())
 	}
@@ -157,6 +158,7 @@ func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []
 	switch {
 	case r.opt.Check:
 		r.forecastCluster(s, plan, members)
+		r.foretellCluster(ctx, s, plan, members)
 	case bad == nil:
 		r.applyCluster(ctx, s, plan, members)
 	}

@@ -12,6 +12,12 @@ import (
 // applyCluster does a plan of several hosts and, where it changed something,
 // looks at all of them again.
 func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) {
+	if err := r.allowCluster(ctx, s, members); err != nil {
+		for _, m := range members {
+			m.res.err = together(m.res.err, err)
+		}
+		return
+	}
 	a := r.applier(s, func(ctx context.Context, name string) (change.Host, func(), error) {
 		m := memberNamed(members, name)
 		if m == nil || m.it == nil || m.it.link == nil {
@@ -20,7 +26,7 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		release, err := m.it.link.take(ctx, nil)
 		return r.changeHost(name, m.it), release, err
 	})
-	a.stop = r.opt.Stop
+	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s}
 	changed := false
 	for name, d := range a.run(ctx, plan, "") {
 		m := memberNamed(members, name)

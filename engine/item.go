@@ -121,7 +121,8 @@ func (it *item) work(ctx context.Context) result {
 	if err != nil {
 		return it.r.planFailure(err)
 	}
-	res := result{findings: of(plan.Findings, it.h.name()), changes: describe(plan.Changes(), it.h.name(), it.sc.hidden()), facts: plan.Facts[it.h.name()]}
+	res := result{findings: of(plan.Findings, it.h.name()), changes: describe(plan.Changes(), it.h.name(), it.sc.hidden()), facts: plan.Facts[it.h.name()],
+		planned: plan.Changes()}
 	if err := failed(plan.Findings); err != nil {
 		res.status, res.err = event.Failed, err
 		res.own = it.s.Def.Result(in, res.outcome)
@@ -129,6 +130,7 @@ func (it *item) work(ctx context.Context) result {
 	}
 	if it.r.opt.Check {
 		it.forecast(in, plan, &res)
+		it.foretell(ctx, plan, &res)
 		return res
 	}
 	it.apply(ctx, in, plan, &res)
@@ -150,7 +152,14 @@ func (it *item) plan(ctx context.Context) (task.AnyInput, task.Plan, error) {
 
 // apply does the plan and, where it changed something, looks again.
 func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res *result) {
+	adm, err := it.admit(ctx, plan)
+	if err != nil {
+		res.status, res.err = event.Failed, err
+		return
+	}
+	defer func() { adm.leave(it.target, res.err != nil) }()
 	a := it.r.applier(it.s, it.changeHost) // without stop: a step under way is finished
+	a.admission = adm
 	got := a.run(ctx, plan, it.target)
 	for _, d := range got {
 		res.outcome.Changed = res.outcome.Changed || d.out.Changed

@@ -4,8 +4,10 @@
 package engine
 
 import (
+	"context"
 	"time"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/inventory"
@@ -40,6 +42,15 @@ type Options struct {
 	Forks int  // hosts at once; 0 is DefaultForks
 	Check bool // dry run: Check and Plan, never Apply
 	Diff  bool // show diffs of changes that are made; a dry run always does
+
+	// Approve is the highest risk that the command line approves.
+	Approve change.Risk
+	// Approver asks the person at the terminal; nil without one. ctx ends with the run.
+	Approver func(ctx context.Context, a Ask) bool
+	// Retype gives the command to type so that changes of a risk are approved; may be nil.
+	Retype func(need change.Risk) string
+	// Gates are asked before each change whose risk is above Safe.
+	Gates []Gate
 
 	// Aside is the folder on hosts for what is moved aside; "" is change.AsideRoot,
 	// or one below the home of an account that is not root.
@@ -77,6 +88,7 @@ type Report struct {
 	Partial      bool // done but incomplete
 	NotConverged bool // a State task's second plan was not empty
 	Interrupted  bool
-	Changes      int // hosts' steps that changed something, or would
-	Unknown      int // hosts' steps whose plan depends on a step that has not run
+	Refused      bool // for want of approval, or by a gate
+	Changes      int  // hosts' steps that changed something, or would
+	Unknown      int  // hosts' steps whose plan depends on a step that has not run
 }

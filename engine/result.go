@@ -31,6 +31,7 @@ type result struct {
 	hidden   bool // no_log
 	items    []result
 	facts    map[string]any
+	planned  []task.Step
 }
 
 // registered is what `register` sees: the engine's keys and the task's own.

@@ -34,6 +34,15 @@ type run struct {
 	epoch int             // grows with each turn
 	gone  map[string]bool // hosts that have failed or were lost before this turn
 	once  map[string]*onceResult
+
+	shadows  bool      // a dry run inside a run: what it says is not shown
+	seen     *forecast // what a shadow saw
+	foreseen *forecast // of this run; nil without a forecast
+
+	asking     sync.Mutex
+	granted    map[key]change.Risk // what a person approved
+	lanes      lanes
+	gatekeeper gatekeeper
 }
 
 // onceResult is what a run_once step gave, for the batches that come after.
@@ -59,17 +68,46 @@ func Run(ctx context.Context, opt Options) Report {
 	shown := map[string]any{"check": opt.Check, "forks": opt.Forks, "builtin": opt.Playbook.Builtin}
 	maps.Copy(shown, opt.Shown)
 	r.emit(event.Event{Kind: event.RunStart, Text: opt.Playbook.File, Hosts: opt.Playbook.HostNames(), Data: shown})
-	for i, p := range opt.Playbook.Plays {
-		if r.interrupted(ctx) || !r.runPlay(ctx, p, opt.Playbook.Plays[i+1:]) {
-			break
-		}
+	if r.begins(ctx) {
+		r.plays(ctx)
 	}
 	r.recap()
 	r.report.Interrupted = r.interrupted(ctx)
 	code, text := opt.ExitCode(r.report)
-	r.emit(event.Event{Kind: event.RunEnd, Code: &code, Text: text, Seconds: opt.Now().Sub(start).Seconds(), Data: map[string]any{
-		"changes": r.report.Changes, "unknown": r.report.Unknown, "interrupted": r.report.Interrupted}})
+	data := map[string]any{"changes": r.report.Changes, "unknown": r.report.Unknown, "interrupted": r.report.Interrupted, "refused": r.report.Refused}
+	if r.foreseen != nil {
+		data["forecast"] = r.foreseen.sum()
+	}
+	r.emit(event.Event{Kind: event.RunEnd, Code: &code, Text: text, Seconds: opt.Now().Sub(start).Seconds(), Data: data})
 	return r.report
+}
+
+// plays runs one play after the other.
+func (r *run) plays(ctx context.Context) {
+	all := r.opt.Playbook.Plays
+	for i, p := range all {
+		if r.interrupted(ctx) || !r.runPlay(ctx, p, all[i+1:]) {
+			break
+		}
+	}
+}
+
+// begins tells whether the run may begin: it looks ahead where anything riskier
+// than Safe may happen, and asks for what nobody has approved.
+func (r *run) begins(ctx context.Context) bool {
+	if r.opt.Check || r.opt.Playbook.MaxRisk() == change.Safe {
+		return true
+	}
+	r.foreseen = r.lookAhead(ctx)
+	if r.interrupted(ctx) {
+		return false
+	}
+	if err := r.permit(ctx, r.foreseen); err != nil {
+		r.report.Refused = true
+		r.tellRefused(err)
+		return false
+	}
+	return true
 }
 
 func (r *run) emit(e event.Event) { r.stream.emit(e) }
@@ -242,7 +280,15 @@ func (r *run) runStep(ctx context.Context, s *playbook.BoundStep, hosts []*host)
 	s = r.named(s, hosts)
 	r.emit(event.Event{Kind: event.StepStart, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler})
 	before := len(r.usable())
+	if err := r.preflight(ctx, s, hosts); err != nil {
+		for _, h := range hosts {
+			res := failure(err)
+			r.settle(h, s, &res)
+		}
+		hosts = nil
+	}
 	switch {
+	case len(hosts) == 0:
 	case s.Def.Cluster:
 		left = r.clusterStep(ctx, s, hosts)
 	case s.RunOnce != nil && *s.RunOnce:

@@ -18,6 +18,7 @@ type scope struct {
 	r *run
 	h *host
 	s *playbook.BoundStep
+	n int // place in the loop, from 0
 }
 
 // scope gives the names that a step reads on a host.
@@ -80,7 +81,7 @@ func (r *run) context(h *host) vars.Context {
 		dir = r.opt.Playbook.Dir
 	}
 	m["playbook_dir"] = dir
-	m["ansible_check_mode"], m["ansible_diff_mode"] = r.opt.Check, r.opt.Diff
+	m["ansible_check_mode"], m["ansible_diff_mode"] = r.opt.Check && !r.shadows, r.opt.Diff
 	m["ansible_play_name"] = r.play.Title()
 	m["ansible_play_hosts_all"] = texts(r.play.Targets)
 	left := []any{}
@@ -112,6 +113,13 @@ func (sc *scope) with(name string, v any) *scope {
 	c := *sc
 	c.Scope = sc.With(vars.LoopVars(map[string]any{name: v}))
 	return &c
+}
+
+// item is one value of the step's loop.
+func (sc *scope) item(i int, v any) *scope {
+	c := sc.with(sc.s.LoopVar, v)
+	c.n = i
+	return c
 }
 
 func (sc *scope) node(n *strictyaml.Node) (*strictyaml.Node, error) { return sc.RenderNode(n) }

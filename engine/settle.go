@@ -17,6 +17,8 @@ import (
 // counts, failed or lost, and the events.
 func (r *run) settle(h *host, s *playbook.BoundStep, res *result) {
 	sc := r.scope(h, s)
+	r.see(h, s, res)
+	r.compare(h, s, res)
 	if isLost(res.err) {
 		r.settleLost(h, s, sc, res)
 		return
@@ -138,9 +140,10 @@ func (r *run) onceStep(ctx context.Context, s *playbook.BoundStep, hosts []*host
 	}
 }
 
-// notConverged tells whether anything in the result is such a failure, and
-// whether anything failed in another way.
-func (r *result) notConverged() (yes, other bool) {
+// reasons says in which ways items of a result have failed.
+type reasons struct{ notConverged, refused, other bool }
+
+func (r *result) reasons() (why reasons) {
 	items := r.items
 	if len(items) == 0 {
 		items = []result{*r}
@@ -150,10 +153,12 @@ func (r *result) notConverged() (yes, other bool) {
 		switch {
 		case items[i].err == nil:
 		case errors.As(items[i].err, &nc):
-			yes = true
+			why.notConverged = true
+		case isRefused(items[i].err):
+			why.refused = true
 		default:
-			other = true
+			why.other = true
 		}
 	}
-	return yes, other
+	return why
 }

@@ -64,7 +64,7 @@ func (r *run) loop(ctx context.Context, h *host, s *playbook.BoundStep, sc *scop
 		for _, t := range vars.Secrets(map[string]any{s.LoopVar: v}) {
 			r.opt.Redactor.Add(t)
 		}
-		one := r.conditioned(ctx, h, s, sc.with(s.LoopVar, v))
+		one := r.conditioned(ctx, h, s, sc.item(i, v))
 		one.item, one.loopVar, one.value = r.itemText(v), s.LoopVar, v
 		items = append(items, one)
 		// An item after a lost connection can only fail the same way.

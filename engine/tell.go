@@ -32,9 +32,10 @@ func (r *run) count(h *host, res *result) {
 		r.report.Unknown++
 	case event.Failed:
 		c.Failed++
-		nc, other := res.notConverged()
-		r.report.NotConverged = r.report.NotConverged || nc
-		r.report.Failed = r.report.Failed || other || !nc
+		why := res.reasons()
+		r.report.NotConverged = r.report.NotConverged || why.notConverged
+		r.report.Refused = r.report.Refused || why.refused
+		r.report.Failed = r.report.Failed || why.other || !why.notConverged && !why.refused
 	}
 	if res.changed && res.status != event.Failed {
 		c.Changed++

@@ -27,7 +27,7 @@ func kindDocs() []struct {
 		{Forecast, "the same in a dry run: status changed means would change, unknown says until which step"},
 		{Note, "for people: text; status warn for a warning"},
 		{Recap, "one for each host: counts"},
-		{RunEnd, "last line: code is the exit code, text its meaning, seconds, data has changes, unknown, interrupted"},
+		{RunEnd, "last line: code is the exit code, text its meaning, seconds, data has changes, unknown, interrupted, refused, and forecast (changes, unknown, differences) where the run looked ahead"},
 	}
 }
 

@@ -27,6 +27,10 @@ const (
 	RunEnd      Kind = "run_end"     // Code, Text, Seconds, Data
 )
 
+// LookingAhead is the Text of Progress events of the forecast before a run:
+// Total is the hosts of a play, Step the step that begins, Host one that is done with it.
+const LookingAhead = "looking ahead"
+
 // Status of a result.
 type Status string
 

@@ -52,6 +52,7 @@ no shell reads them. For pipes: dayops exec all -- sh -c 'df | tail -1'.`,
 		},
 	}
 	f.connectFlags(cmd.Flags())
+	f.approvalFlags(cmd.Flags())
 	cmd.Flags().SetInterspersed(true)
 	return cmd
 }

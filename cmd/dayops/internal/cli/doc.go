@@ -25,16 +25,17 @@ func (a *app) commands() []*cobra.Command {
 const (
 	docVariables = "variables"
 	docEvents    = "events"
+	docApprovals = "approvals"
 )
 
 func (a *app) docCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doc [TASK]", Short: "What a task does, what it takes, what it gives", GroupID: "look",
-		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable\nwins, `dayops doc events` the form of --output json.",
+		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable\nwins, `dayops doc events` the form of --output json, `dayops doc approvals` which\nchanges need approval.",
 		Example: "  dayops doc\n  dayops doc host_backup\n  dayops doc variables",
 		Args:    cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(tasks.All().Names(), docVariables, docEvents), cobra.ShellCompDirectiveNoFileComp
+			return append(tasks.All().Names(), docVariables, docEvents, docApprovals), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -52,6 +53,7 @@ func (a *app) docList() {
 		fmt.Fprintf(a.out, "  %-14s %s\n", n, reg.Get(n).Doc)
 	}
 	fmt.Fprintf(a.out, "\n  %-14s %s\n", docVariables, "Where variables may be set, which wins, and what templates can do.")
+	fmt.Fprintf(a.out, "  %-14s %s\n", docApprovals, "Which changes need approval, and how many hosts they reach at once.")
 	fmt.Fprintf(a.out, "  %-14s %s\n", docEvents, "The JSON lines of --output json and of the history.")
 }
 
@@ -59,6 +61,10 @@ func (a *app) doc(name string) error {
 	if name == docVariables {
 		fmt.Fprintf(a.out, "Variables from low to high precedence; a later one wins:\n\n%s", vars.PrecedenceDoc())
 		fmt.Fprintf(a.out, "\n%s", vars.LanguageDoc())
+		return nil
+	}
+	if name == docApprovals {
+		fmt.Fprint(a.out, approvalsDoc)
 		return nil
 	}
 	if name == docEvents {

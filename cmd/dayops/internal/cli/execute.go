@@ -37,6 +37,10 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
+	approved, err := f.approved()
+	if err != nil {
+		return err
+	}
 	id, record, err := a.record()
 	if err != nil {
 		return err
@@ -53,6 +57,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	rep := engine.Run(ctx, engine.Options{
 		RunID: id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
 		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, Aside: aside, Stop: stop,
+		Approve: approved, Approver: a.approver(f, stop), Retype: a.retype,
 		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
 	})

@@ -43,6 +43,9 @@ type flags struct {
 	syntaxCheck    bool
 	detailed       bool
 
+	yes     bool   // -y
+	approve string // the highest risk that is approved
+
 	output     string
 	verbose    int
 	showOutput bool // of commands, in any case
@@ -81,6 +84,12 @@ func (f *flags) connectFlags(fs *pflag.FlagSet) {
 	f.loginFlags(fs)
 	fs.StringArrayVarP(&f.extra, "extra-vars", "e", nil, "variables that win over all others: k=v, {json}, @file (repeatable)")
 	f.outputFlags(fs)
+}
+
+// approvalFlags are those of commands that change hosts.
+func (f *flags) approvalFlags(fs *pflag.FlagSet) {
+	fs.BoolVarP(&f.yes, "yes", "y", false, "approve disruptive changes: restarts of what others rely on, reboots; never a loss of data")
+	fs.StringVar(&f.approve, "approve", "", "approve changes up to this risk without asking: disruptive or destructive")
 }
 
 func (f *flags) outputFlags(fs *pflag.FlagSet) {

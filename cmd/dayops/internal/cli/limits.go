@@ -22,6 +22,8 @@ func limits() string {
 		{"facts", short(engine.FactsLimit)},
 		{"one look at a host", short(engine.ProbeLimit)},
 		{"one change", short(engine.ChangeLimit) + " (`timeout:` of a task)"},
+		{"a gate's judgement", short(engine.GateLimit)},
+		{"health after a change", short(engine.ReleaseLimit) + " (a gate decides)"},
 		{"after a second Ctrl-C", short(engine.AbortGrace)},
 	} {
 		fmt.Fprintf(&b, "  %-22s %s\n", l.what, l.how)

@@ -23,6 +23,7 @@ type app struct {
 	out, err io.Writer
 	getenv   func(string) string
 	now      func() time.Time
+	args     []string // the command line
 }
 
 // Main runs one command line and returns its exit code.
@@ -38,6 +39,7 @@ func (a *app) main(args []string) (code int) {
 			code = exitUnexpected
 		}
 	}()
+	a.args = args
 	root := a.root()
 	root.SetArgs(args)
 	// Until a command has begun, every error is one of the command line.

@@ -29,12 +29,17 @@ the playbooks inside the program (dayops playbooks).
 
 All mistakes in all files are told before anything is connected. The first
 Ctrl-C finishes the steps under way and stops, a second one aborts them.
-Handlers run on a host also after a later task failed there.`,
+Handlers run on a host also after a later task failed there.
+
+Disruptive and destructive changes need approval (dayops doc approvals): then the
+whole playbook is forecast first, and what is refused is refused before anything
+is done on any host, with exit code 6.`,
 		Example: "  dayops run backup.yml -i hosts.yml\n  dayops run site.yml -l masters -C -D      what would change",
 		Args:    onePlaybook,
 		RunE:    func(_ *cobra.Command, args []string) error { return a.playbook(&f, args[0]) },
 	}
 	f.playbookFlags(cmd.Flags())
+	f.approvalFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.check, "check", "C", false, "dry run: say what would change and change nothing")
 	cmd.Flags().BoolVarP(&f.diff, "diff", "D", false, "show what changes inside files")
 	cmd.ValidArgsFunction = a.completePlaybooks

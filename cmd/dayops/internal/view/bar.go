@@ -32,6 +32,8 @@ func (b *Bar) Emit(e event.Event) {
 		b.next.Emit(e)
 	}
 	switch e.Kind {
+	case event.Progress:
+		b.ahead(e)
 	case event.PlayStart:
 		b.hosts = len(e.Hosts)
 		b.start("connect")
@@ -65,6 +67,20 @@ func (b *Bar) start(title string) {
 		progressbar.OptionThrottle(50*time.Millisecond),
 		progressbar.OptionSetRenderBlankState(true),
 	)
+}
+
+// ahead shows how far a forecast before a run has come.
+func (b *Bar) ahead(e event.Event) {
+	switch {
+	case e.Text != event.LookingAhead:
+	case e.Total > 0:
+		b.hosts = int(e.Total)
+		b.start(e.Text)
+	case e.Host != "":
+		b.mark(e.Host)
+	case b.hosts > 0:
+		b.start(e.Text + ": " + Line(e.Step))
+	}
 }
 
 func (b *Bar) mark(host string) {

@@ -117,6 +117,8 @@ func (t *Text) summary(e event.Event) {
 	switch {
 	case code == 3:
 		word, colour = "INCOMPLETE", yellow
+	case code == 6:
+		word, colour = "REFUSED", yellow
 	case code == 130:
 		word, colour = "INTERRUPTED", yellow
 	case code != 0 && code != 10:
@@ -130,6 +132,13 @@ func (t *Text) summary(e event.Event) {
 	what := fmt.Sprintf("%d %s", changes, verb)
 	if t.check || unknown > 0 {
 		what += fmt.Sprintf(", %d unknown until an earlier step has run", unknown)
+	}
+	if f, ok := e.Data["forecast"].(map[string]any); ok {
+		what += fmt.Sprintf(" (forecast: %d, %d unknown", number(f["changes"]), number(f["unknown"]))
+		if n := number(f["differences"]); n > 0 {
+			what += fmt.Sprintf(", %s", count(n, "difference"))
+		}
+		what += ")"
 	}
 	t.printf("\n%s  %s  %.1fs\n", t.paint(colour, word), what, e.Seconds)
 	if len(t.failures.order) > 0 {

@@ -293,6 +293,12 @@ func (t *Text) note(e event.Event) {
 		text += ": " + Line(shorten(e.Hosts))
 	}
 	t.printf("  %s\n", t.paint(colourOf(e.Status), word+host+text))
+	for _, d := range e.Details {
+		t.printf("        %s\n", Line(d))
+	}
+	if e.Hint != "" {
+		t.printf("        next: %s\n", Line(e.Hint))
+	}
 }
 
 func count(n int, what string) string {
