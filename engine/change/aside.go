@@ -25,11 +25,16 @@ const asideBase = `if [ -z "$base" ]; then
 fi
 `
 
-// asideFunction moves $1 aside and prints where it is. On one file system that
-// is a rename; else a whole copy is made first, and the old data goes only when
-// the copy is there. The record comes before the data.
-const asideFunction = `aside() {
-  p=$1 base=$2 run=$3 record=$4
+// asideFunctions are two. aside moves $1 aside, keep leaves it where it is and
+// has it aside too; both print where. On one file system aside is a rename and
+// keep a hard link: what is kept must be replaced, not rewritten. Else a whole
+// copy is made first; then $1 goes in one step, by a rename to a hidden name
+// beside it. The record comes before the data.
+//
+// Ended at any point, $1 is there whole or not at all. What may stay behind is
+// a record without data, and the hidden rest (".dayops-...") of what was copied.
+const asideFunctions = `place() {
+  base=$2 run=$3 record=$4
   ` + asideBase + `  umask 077
   mkdir -p -- "$base/$run" && chmod 0700 "$base" || return 1
   n=1
@@ -39,18 +44,28 @@ const asideFunction = `aside() {
   done
   to=$base/$run/$n
   printf '%s\n' "$record" >"$to/record" || { rm -rf -- "$to"; return 1; }
+}
+aside() {
+  place "$@" || return 1
+  p=$1
   if [ "$(stat -c %d -- "$p")" = "$(stat -c %d -- "$to")" ]; then mv -T -- "$p" "$to/data" || { rm -rf -- "$to"; return 1; }
   else
-    cp -a -T -- "$p" "$to/data.part" && mv -T -- "$to/data.part" "$to/data" || { rm -rf -- "$to"; return 1; }
-    rm -rf -- "$p" || return 1
+    gone=${p%/*}/.dayops-$run-$n
+    { cp -a -T -- "$p" "$to/data.part" && mv -T -- "$to/data.part" "$to/data" && mv -nT -- "$p" "$gone"; } || { rm -rf -- "$to"; return 1; }
+    rm -rf -- "$gone" || return 1
   fi
+  printf '%s\0' "$to/data"
+}
+keep() {
+  place "$@" || return 1
+  ln -P -T -- "$1" "$to/data" 2>/dev/null || { cp -a -T -- "$1" "$to/data.part" && mv -T -- "$to/data.part" "$to/data"; } || { rm -rf -- "$to"; return 1; }
   printf '%s\0' "$to/data"
 }
 `
 
 var runName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// asideArgs are $2 to $4 of the function.
+// asideArgs are $2 to $4 of the functions.
 func (h Host) asideArgs(path string) ([]string, error) {
 	run := h.Run
 	if run == "" {
@@ -63,7 +78,7 @@ func (h Host) asideArgs(path string) ([]string, error) {
 	return []string{h.Aside, run, record}, nil
 }
 
-// asidePath is what the function printed.
+// asidePath is what a function printed.
 func asidePath(out string) []string {
 	p, _, ok := strings.Cut(out, "\x00")
 	if !ok {

@@ -51,6 +51,26 @@ func (a Attr) check() error {
 	return nil
 }
 
+// halfway is before with those attributes that now has as wanted already: an
+// apply that was cut short may have set some of them. chown clears setuid and setgid.
+func (a Attr) halfway(before, now reader.File) reader.File {
+	if !before.Exists || !now.Exists {
+		return before
+	}
+	chowned := false
+	if a.Owner != "" && sameAccount(a.Owner, now.Owner, now.UID) {
+		before.UID, before.Owner, chowned = now.UID, now.Owner, true
+	}
+	if a.Group != "" && sameAccount(a.Group, now.Group, now.GID) {
+		before.GID, before.Group, chowned = now.GID, now.Group, true
+	}
+	cleared := before.Mode &^ (fs.ModeSetuid | fs.ModeSetgid)
+	if a.Mode != nil && now.Mode == *a.Mode || chowned && now.Mode&^fs.ModeSetgid == cleared {
+		before.Mode = now.Mode
+	}
+	return before
+}
+
 // foreseen is f with a's mode and ownership.
 func (a Attr) foreseen(f reader.File) reader.File {
 	if a.Mode != nil {
@@ -132,9 +152,9 @@ func moved(path string, before, now reader.File) error {
 		return differs("target", before.Target, now.Target)
 	case before.Mode != now.Mode:
 		return differs("mode", reader.Octal(before.Mode), reader.Octal(now.Mode))
-	case before.UID != now.UID && before.UID >= 0:
+	case before.UID >= 0 && before.UID != now.UID, before.UID < 0 && !sameAccount(before.Owner, now.Owner, now.UID):
 		return differs("owner", before.Owner, now.Owner)
-	case before.GID != now.GID && before.GID >= 0:
+	case before.GID >= 0 && before.GID != now.GID, before.GID < 0 && !sameAccount(before.Group, now.Group, now.GID):
 		return differs("group", before.Group, now.Group)
 	}
 	return nil

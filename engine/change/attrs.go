@@ -2,6 +2,8 @@ package change
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"path"
 
 	"github.com/dayops/dayops/engine/reader"
@@ -38,7 +40,7 @@ func (a *Attrs) Risk() Risk { return Safe }
 // Reversal is Exact for one entry.
 func (a *Attrs) Reversal() Reversal {
 	if a.Recursive {
-		return Reversal{Partial, "what the entries below had is not recorded"}
+		return Reversal{Partial, fmt.Sprintf("of what lies below, at most %d entries get back what they had", maxBelow)}
 	}
 	if a.Touch {
 		return Reversal{Partial, "the old mode and owner are set again, the old times are not"}
@@ -67,8 +69,12 @@ func (a *Attrs) observe(ctx context.Context, h Host) (Where, error) {
 }
 
 // moved leaves the content out: it does not matter for mode and ownership.
+// The owner is set before the mode: what is wanted already is no difference.
 func (a *Attrs) moved(now reader.File) error {
-	before := a.Before
+	if a.Force && now.Exists {
+		return nil
+	}
+	before := a.Attr.halfway(a.Before, now)
 	before.SHA256, before.Size, before.Mtime = "", now.Size, now.Mtime
 	return moved(a.Path, before, now)
 }
@@ -127,6 +133,94 @@ func (a *Attrs) apply(ctx context.Context, h Host) (Outcome, error) {
 		return Outcome{}, &StepError{Doing: a.Summary(), Output: "a symlink has no mode of its own"}
 	}
 	return Outcome{Changed: err == nil}, err
+}
+
+// maxBelow is how many entries of a tree are taken back one by one.
+const maxBelow = 500
+
+func (a *Attrs) invert(ctx context.Context, h Host, keep Keeper) ([]Change, error) {
+	old, err := h.look(ctx, a.Path)
+	if err != nil || !old.Exists {
+		return nil, err
+	}
+	if err := a.moved(old); err != nil {
+		return nil, err
+	}
+	// chown takes a program's capabilities away: only the file itself has them.
+	if old.Type == reader.Regular && old.Mode&0o111 != 0 && !a.Attr.ownedBy(old) {
+		if more, err := h.extended(ctx, old.Path); err != nil || more {
+			return a.bringCopy(ctx, h, old, err)
+		}
+	}
+	var inverse []Change
+	if a.Recursive && old.Type == reader.Directory {
+		if inverse, err = a.invertBelow(ctx, h); err != nil {
+			return nil, err
+		}
+	}
+	return append(inverse, a.Attr.back(a.Path, old)...), nil
+}
+
+func (a Attr) ownedBy(f reader.File) bool {
+	return sameAccount(a.Owner, f.Owner, f.UID) && sameAccount(a.Group, f.Group, f.GID)
+}
+
+// back gives an entry that has a's attributes those of old.
+func (a Attr) back(path string, old reader.File) []Change {
+	if a.holds(old) {
+		return nil
+	}
+	attr, after := attrOf(old), a.foreseen(old)
+	after.Path = path
+	switch {
+	case old.Type == reader.Symlink:
+		attr.Mode, after.Mode = nil, old.Mode
+	case old.Type == reader.Regular && a.Mode == nil: // chown clears these
+		after.Mode &^= fs.ModeSetuid
+		if after.Mode&0o010 != 0 {
+			after.Mode &^= fs.ModeSetgid
+		}
+	}
+	return []Change{&Attrs{Path: path, Before: after, Attr: attr}}
+}
+
+func (a *Attrs) invertBelow(ctx context.Context, h Host) ([]Change, error) {
+	files, err := h.read().List(ctx, a.Path)
+	if err != nil {
+		return nil, err
+	}
+	var inverse []Change
+	for _, f := range files {
+		want := a.Attr
+		if f.Type == reader.Symlink {
+			want.Mode = nil
+		}
+		if path.Clean(f.Path) != path.Clean(a.Path) {
+			inverse = append(inverse, want.back(f.Path, f)...)
+		}
+		if len(inverse) > maxBelow {
+			return nil, nil
+		}
+	}
+	return inverse, nil
+}
+
+// bringCopyScript replaces a file by its copy: the file itself is aside already.
+const bringCopyScript = `cp -a -T -- "$1" "$2" && mv -fT -- "$2" "$1" || { rm -f -- "$2"; exit 1; }`
+
+// bringCopy keeps the file itself, and lets the change work on a copy.
+func (a *Attrs) bringCopy(ctx context.Context, h Host, old reader.File, err error) ([]Change, error) {
+	if err != nil {
+		return nil, err
+	}
+	after := a.Attr.foreseen(old)
+	inverse, err := h.bring(ctx, old, nil, after, nil)
+	if err != nil {
+		return nil, err
+	}
+	at := path.Clean(a.Path)
+	_, err = h.scripted(ctx, "copy "+reader.Printable(at), bringCopyScript, Attr{}, at, path.Join(path.Dir(at), tempName()))
+	return inverse, err
 }
 
 func (a *Attrs) effect(o *Overlay) {

@@ -99,6 +99,8 @@ type Change interface {
 
 	observe(ctx context.Context, h Host) (Where, error)
 	apply(ctx context.Context, h Host) (Outcome, error)
+	// invert is called before apply, see Invert.
+	invert(ctx context.Context, h Host, keep Keeper) ([]Change, error)
 	effect(o *Overlay)
 }
 
@@ -112,6 +114,9 @@ type Host struct {
 	Run    string      // id of the run: names what is moved aside
 	Aside  string      // folder on the host for what is moved aside; "" is AsideRoot, or below ~/.local/state without root
 	Now    func() time.Time
+	// Redial opens a new connection to the host, for Reboot. Each fails at once
+	// while the host is away. Conn is closed then; the caller closes the new one.
+	Redial func(ctx context.Context) (conn.Conn, error)
 	// Progress, where set, hears how many bytes of a Transfer are done; total is -1 when not known.
 	Progress func(done, total int64)
 }
@@ -126,7 +131,10 @@ type Outcome struct {
 	Missed  []Missed          // items of a Transfer that are not in it: the result is partial
 	Aside   []string          // paths on the host where old data lies now
 	Notes   []string          // for people, one line each
-	Data    any               // what else a Transfer learned: a SetResult or a CopyResult
+	// Rebooted tells that the host has another boot id: facts, locks and what
+	// was in memory are void, and Conn is dead.
+	Rebooted bool
+	Data     any // what else a Transfer learned: a SetResult or a CopyResult
 }
 
 // Missed is one item that a Transfer could not take.

@@ -37,7 +37,7 @@ func (d *Dir) Reversal() Reversal {
 	if d.Before.Exists {
 		return Reversal{Exact, "the old mode and owner are set again"}
 	}
-	return Reversal{Partial, "the folders that were made are removed where they are still empty"}
+	return Reversal{Exact, "the folders that were made are removed where they are still empty"}
 }
 
 // Opaque is false.
@@ -56,26 +56,44 @@ func (d *Dir) observe(ctx context.Context, h Host) (Where, error) {
 }
 
 func (d *Dir) moved(now reader.File) error {
-	return moved(d.Path, d.Before, now)
+	if d.Force && (!now.Exists || now.Type == reader.Directory) {
+		return nil
+	}
+	return moved(d.Path, d.Attr.halfway(d.Before, now), now)
 }
 
-// dirScript makes the missing folders from the top. As with Ansible, those that
-// it makes all get the mode and the owner; those that were there are left,
-// except the last. A folder is closed to others until it is as it should be.
-const dirScript = `p=$1 mode=$2 own=$3 grp=$4
-` + accountsExist + `set --
-d=$p
+// dirScript makes the missing folders. As with Ansible, those that it makes all
+// get the mode and the owner; those that were there are left, except the last.
+// New ones are made under a hidden name and appear in one step, as they should
+// be; ended before, that hidden folder, empty and closed, may stay.
+const dirScript = `p=$1 mode=$2 own=$3 grp=$4 temp=$5
+` + accountsExist + `d=$p below=
 while [ ! -d "$d" ]; do
   if [ -e "$d" ] || [ -L "$d" ]; then printf '%s is in the way\n' "$d" >&2; exit 1; fi
-  set -- "$d" "$@"
+  below=/${d##*/}$below
   d=${d%/*}
-  while [ "${d%/}" != "$d" ]; do d=${d%/}; done
   [ -n "$d" ] || d=/
 done
-for d do mkdir -m 0700 -- "$d" || [ -d "$d" ] || exit 1; done
-if [ $# -eq 0 ]; then set -- "$p"; else [ -n "$mode" ] || mode=00755; fi
-if [ -n "$own$grp" ]; then chown -- "$own${grp:+:$grp}" "$@" || exit 1; fi
-[ -z "$mode" ] || chmod -- "$mode" "$@"`
+set_all() {
+  if [ -n "$own$grp" ]; then find "$1" -depth -exec chown -- "$own${grp:+:$grp}" {} + || return 1; fi
+  [ -z "$mode" ] || find "$1" -depth -exec chmod -- "$mode" {} +
+}
+if [ -z "$below" ]; then
+  if [ -n "$own$grp" ]; then chown -- "$own${grp:+:$grp}" "$p" || exit 1; fi
+  if [ -n "$mode" ]; then chmod -- "$mode" "$p" || exit 1; fi
+  exit 0
+fi
+first=${below#/}
+first=${first%%/*}
+new=${d%/}/$temp to=${d%/}/$first
+trap 'rm -rf -- "$new"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+umask 077
+mkdir -p -- "$new${below#/"$first"}" || exit 1
+[ -n "$mode" ] || mode=00755
+set_all "$new" || exit 1
+mv -nT -- "$new" "$to" || exit 1
+[ ! -e "$new" ] || exit 115`
 
 func (d *Dir) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err := cleanPath(d.Path); err != nil {
@@ -91,8 +109,38 @@ func (d *Dir) apply(ctx context.Context, h Host) (Outcome, error) {
 	if now.Exists && now.Type != reader.Directory {
 		return Outcome{}, &StepError{Doing: d.Summary(), Output: presence(now) + " is there"}
 	}
-	_, err = h.scripted(ctx, d.Summary(), dirScript, d.Attr, path.Clean(d.Path), d.Attr.octal(), d.Attr.Owner, d.Attr.Group)
+	res, err := h.scripted(ctx, d.Summary(), dirScript, d.Attr, path.Clean(d.Path), d.Attr.octal(), d.Attr.Owner, d.Attr.Group, tempName())
+	if res.Code == codeMoved {
+		err = &MovedError{Path: d.Path, What: "existence", Planned: "absent", Found: "made by somebody else at the same time"}
+	}
 	return Outcome{Changed: err == nil}, err
+}
+
+// invert removes what apply will make, each folder by itself, deepest first.
+func (d *Dir) invert(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
+	var paths []string
+	for p := path.Clean(d.Path); p != "/"; p = path.Dir(p) {
+		paths = append(paths, p)
+	}
+	files, err := h.read().Stat(ctx, paths...)
+	if err != nil {
+		return nil, err
+	}
+	if files[0].Exists {
+		if err := d.moved(files[0]); err != nil {
+			return nil, err
+		}
+		return d.Attr.back(d.Path, files[0]), nil
+	}
+	var inverse []Change
+	for _, f := range files {
+		if f.Exists {
+			break
+		}
+		made := (&Dir{Path: f.Path, Attr: d.Attr}).foreseen()
+		inverse = append(inverse, &Remove{Path: f.Path, Before: made, OnlyEmpty: true})
+	}
+	return inverse, nil
 }
 
 func (d *Dir) foreseen() reader.File {

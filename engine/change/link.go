@@ -63,7 +63,23 @@ func (l *Link) look2(ctx context.Context, h Host) (now reader.File, after bool, 
 	if l.Hard {
 		return now, now.Exists && now.Dev == files[1].Dev && now.Inode == files[1].Inode, nil
 	}
-	return now, now.Type == reader.Symlink && now.Target == l.Target, nil
+	return now, now.Type == reader.Symlink && now.Target == l.Target && l.Attr.holds(now), nil
+}
+
+// moved lets pass an owner that is as wanted, and a folder that an apply that
+// was cut short has moved aside already.
+func (l *Link) moved(ctx context.Context, h Host, now reader.File) error {
+	if l.Force {
+		return nil
+	}
+	err := moved(l.Path, l.Attr.halfway(l.Before, now), now)
+	if err == nil || now.Exists || l.Before.Type != reader.Directory {
+		return err
+	}
+	if at, found := h.findAside(ctx, l.Path); found == nil && at != "" {
+		return nil
+	}
+	return err
 }
 
 func (l *Link) observe(ctx context.Context, h Host) (Where, error) {
@@ -71,15 +87,20 @@ func (l *Link) observe(ctx context.Context, h Host) (Where, error) {
 	if err != nil {
 		return Neither, err
 	}
-	return side(after, moved(l.Path, l.Before, now) == nil), nil
+	return side(after, l.moved(ctx, h, now) == nil), nil
 }
 
 // linkScript makes the link under another name and renames it over the old one.
-const linkScript = asideFunction + `target=$1 path=$2 temp=$3 s=$4; shift 4
-ln $s -- "$target" "$temp" || exit 1
+// A file is kept aside and stays until then; a folder must go before. Ended
+// between the two, nothing is at Path: see moved.
+const linkScript = asideFunctions + `target=$1 path=$2 temp=$3 s=$4 own=$5 grp=$6; shift 6
+` + accountsExist + `ln $s -- "$target" "$temp" || exit 1
 trap 'rm -f -- "$temp"' EXIT
-if [ -e "$path" ] && [ ! -L "$path" ]; then aside "$path" "$@" || exit 1; fi
-mv -fT -- "$temp" "$path"`
+if [ -n "$own$grp" ]; then chown -h -- "$own${grp:+:$grp}" "$temp" || exit 1; fi
+if [ -d "$path" ] && [ ! -L "$path" ]; then aside "$path" "$@" || exit 1
+elif [ -e "$path" ] && [ ! -L "$path" ]; then keep "$path" "$@" || exit 1; fi
+mv -fT -- "$temp" "$path" || exit 1
+[ "$s" = -s ] || rm -f -- "$temp"`
 
 func (l *Link) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err := cleanPath(l.Path); err != nil {
@@ -89,8 +110,11 @@ func (l *Link) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err != nil || after {
 		return Outcome{}, err
 	}
-	if err := moved(l.Path, l.Before, now); err != nil {
+	if err := l.moved(ctx, h, now); err != nil {
 		return Outcome{}, err
+	}
+	if l.Hard || l.Attr.Mode != nil {
+		l = &Link{Path: l.Path, Target: l.Target, Hard: l.Hard} // a hard link has its file's attributes
 	}
 	at, symbolic := path.Clean(l.Path), "-s"
 	if l.Hard {
@@ -100,12 +124,41 @@ func (l *Link) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	args = append([]string{l.Target, at, path.Join(path.Dir(at), tempName()), symbolic}, args...)
-	res, err := h.scripted(ctx, l.Summary(), linkScript, Attr{}, args...)
+	args = append([]string{l.Target, at, path.Join(path.Dir(at), tempName()), symbolic, l.Attr.Owner, l.Attr.Group}, args...)
+	res, err := h.scripted(ctx, l.Summary(), linkScript, l.Attr, args...)
 	if err != nil {
 		return Outcome{}, err
 	}
 	return Outcome{Changed: true, Aside: asidePath(res.Stdout.String())}, nil
+}
+
+// made is the link as apply leaves it.
+func (l *Link) made(ctx context.Context, h Host) (reader.File, error) {
+	if l.Hard {
+		f, err := h.look(ctx, l.Target)
+		f.Path = l.Path
+		return f, err
+	}
+	return l.Attr.foreseen(reader.File{Path: l.Path, Exists: true, Type: reader.Symlink, Mode: 0o777, UID: -1, GID: -1, Target: l.Target}), nil
+}
+
+func (l *Link) invert(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
+	old, err := h.whole(ctx, l.Path, l.Before, l.Force)
+	if err != nil {
+		return nil, err
+	}
+	made, err := l.made(ctx, h)
+	switch {
+	case err != nil:
+		return nil, err
+	case !old.Exists:
+		return []Change{&Remove{Path: l.Path, Before: made}}, nil
+	case old.Type == reader.Symlink:
+		attr := attrOf(old)
+		attr.Mode = nil
+		return []Change{&Link{Path: l.Path, Target: old.Target, Before: made, Attr: attr}}, nil
+	}
+	return []Change{&Move{To: l.Path, Before: old, Over: &made, Kept: true}}, nil
 }
 
 func (l *Link) effect(o *Overlay) {

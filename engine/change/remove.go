@@ -14,6 +14,9 @@ func (r *Remove) Kind() string { return "remove" }
 
 // Summary is one line for people.
 func (r *Remove) Summary() string {
+	if r.OnlyEmpty {
+		return "remove the folder " + reader.Printable(r.Path) + " if it is empty"
+	}
 	return "remove " + reader.Printable(r.Path) + " (" + presence(r.Before) + ", moved aside)"
 }
 
@@ -36,7 +39,7 @@ func (r *Remove) observe(ctx context.Context, h Host) (Where, error) {
 	if err != nil {
 		return Neither, err
 	}
-	return side(!now.Exists, moved(r.Path, r.Before, now) == nil), nil
+	return side(!now.Exists, r.Force || moved(r.Path, r.Before, now) == nil), nil
 }
 
 // lookAs reads checksums only where the plan has one to compare with.
@@ -47,7 +50,12 @@ func (h Host) lookAs(ctx context.Context, path string, before reader.File) (read
 	return h.lstat(ctx, path)
 }
 
-const removeScript = asideFunction + `aside "$@"`
+const removeScript = asideFunctions + `aside "$@"`
+
+// emptyScript leaves a folder that holds anything.
+const emptyScript = `rmdir -- "$1" && exit 0
+[ -z "$(ls -A -- "$1")" ] || exit 115
+exit 1`
 
 func (r *Remove) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err := cleanPath(r.Path); err != nil {
@@ -57,8 +65,15 @@ func (r *Remove) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err != nil || !now.Exists {
 		return Outcome{}, err
 	}
-	if err := moved(r.Path, r.Before, now); err != nil {
+	if err := moved(r.Path, r.Before, now); err != nil && !r.Force {
 		return Outcome{}, err
+	}
+	if r.OnlyEmpty {
+		res, err := h.scripted(ctx, r.Summary(), emptyScript, Attr{}, path.Clean(r.Path))
+		if res.Code == codeMoved {
+			return Outcome{}, &MovedError{Path: r.Path, What: "content", Planned: "an empty folder", Found: "not empty"}
+		}
+		return Outcome{Changed: err == nil}, err
 	}
 	args, err := h.asideArgs(r.Path)
 	if err != nil {
@@ -69,6 +84,17 @@ func (r *Remove) apply(ctx context.Context, h Host) (Outcome, error) {
 		return Outcome{}, err
 	}
 	return Outcome{Changed: true, Aside: asidePath(res.Stdout.String())}, nil
+}
+
+func (r *Remove) invert(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
+	old, err := h.whole(ctx, r.Path, r.Before, r.Force)
+	switch {
+	case err != nil || !old.Exists:
+		return nil, err
+	case r.OnlyEmpty:
+		return []Change{&Dir{Path: r.Path, Before: reader.File{Path: r.Path}, Attr: attrOf(old)}}, nil
+	}
+	return []Change{&Move{To: r.Path, Before: old, Kept: true}}, nil
 }
 
 func (r *Remove) effect(o *Overlay) { o.remove(path.Clean(r.Path)) }

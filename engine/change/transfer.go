@@ -48,8 +48,16 @@ func (t *Transfer) Diff() string { return "" }
 // Risk is Safe.
 func (t *Transfer) Risk() Risk { return Safe }
 
-// Reversal is Exact: what was brought is removed again.
-func (t *Transfer) Reversal() Reversal { return Reversal{Exact, "what was brought is removed again"} }
+// Reversal is about the host; the control machine keeps what it got.
+func (t *Transfer) Reversal() Reversal {
+	switch {
+	case t.ToDir != "":
+		return Reversal{Exact, "the copy on the host is moved aside"}
+	case t.ToSet != nil:
+		return Reversal{Exact, "the host is not changed; the backup set stays"}
+	}
+	return Reversal{Partial, "the host is not changed; the file that was brought stays"}
+}
 
 // Opaque is false.
 func (t *Transfer) Opaque() bool { return false }

@@ -158,7 +158,7 @@ func (h Host) unit(ctx context.Context, name string) (reader.Unit, error) {
 // with a package of the same plan.
 func (u *Unit) moved(now reader.Unit) error {
 	b := u.Before
-	if !b.Exists() {
+	if !b.Exists() || u.Force {
 		return nil
 	}
 	differs := func(what string, want *bool, was, is bool, words [2]string) error {

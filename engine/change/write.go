@@ -13,7 +13,10 @@ import (
 	"github.com/dayops/dayops/engine/reader"
 )
 
-// A Write replaces what is at Path itself: where a symlink should be followed,
+// A Write is one rename: ended at any point, Path is at Before or at After. What
+// may stay is a hidden ".dayops-..." beside it, and a backup without its Write.
+//
+// It replaces what is at Path itself: where a symlink should be followed,
 // as Ansible does by default, the task resolves it in Check (readlink -f) and
 // plans the Write for the real file.
 var _ Change = (*Write)(nil)
@@ -63,11 +66,13 @@ func (w *Write) Diff() string {
 // Risk is Safe.
 func (w *Write) Risk() Risk { return Safe }
 
-// Reversal is Exact: the old content, mode, owner and label come back.
+// Reversal is Exact but for hard links.
 func (w *Write) Reversal() Reversal {
 	switch {
 	case !w.Before.Exists:
 		return Reversal{Exact, "the file is moved aside again"}
+	case w.Before.Type == reader.Regular && w.Before.Links > 1:
+		return Reversal{Partial, "it comes back, but is a file of its own if its other names lie on another file system than what is kept"}
 	case w.Before.Type == reader.Regular:
 		return Reversal{Exact, "the old content, mode and owner are written back"}
 	}
@@ -86,7 +91,7 @@ func (w *Write) observe(ctx context.Context, h Host) (Where, error) {
 	if err != nil {
 		return Neither, err
 	}
-	return side(w.isAfter(now), moved(w.Path, w.Before, now) == nil), nil
+	return side(w.isAfter(now), w.Force || moved(w.Path, w.Before, now) == nil), nil
 }
 
 // side puts the two questions together; a change without effect is After.
@@ -120,7 +125,7 @@ func (w *Write) apply(ctx context.Context, h Host) (Outcome, error) {
 	if w.isAfter(now) {
 		return Outcome{}, nil
 	}
-	if err := moved(w.Path, w.Before, now); err != nil {
+	if err := moved(w.Path, w.Before, now); err != nil && !w.Force {
 		return Outcome{}, err
 	}
 	if now.Type == reader.Directory {
@@ -165,6 +170,31 @@ func (w *Write) put(ctx context.Context, h Host, now reader.File) error {
 	}, content)
 }
 
+// made is the file as apply leaves it.
+func (w *Write) made(old reader.File) reader.File {
+	f := reader.File{Mode: newFileMode, UID: -1, GID: -1}
+	if old.Type == reader.Regular {
+		f = old
+	}
+	f.Path, f.Exists, f.Type, f.Links = w.Path, true, reader.Regular, 1
+	f.Size, f.SHA256, f.Target = w.After.Size, w.After.SHA256, ""
+	return w.Attr.foreseen(f)
+}
+
+func (w *Write) invert(ctx context.Context, h Host, keep Keeper) ([]Change, error) {
+	old, err := h.whole(ctx, w.Path, w.Before, w.Force || w.Before.Exists && w.Before.SHA256 == "")
+	if err != nil {
+		return nil, err
+	}
+	inverse, err := h.bring(ctx, old, w.Was, w.made(old), keep)
+	for _, c := range inverse {
+		if back, ok := c.(*Write); ok {
+			back.Hide, back.Was = w.Hide, w.After.Bytes
+		}
+	}
+	return inverse, err
+}
+
 var errNoContent = errors.New("a large content without a way to open it")
 
 func (c Content) open() (io.ReadCloser, error) {
@@ -178,15 +208,9 @@ func (c Content) open() (io.ReadCloser, error) {
 }
 
 func (w *Write) effect(o *Overlay) {
-	f := reader.File{Mode: newFileMode, UID: -1, GID: -1, Links: 1}
-	if w.Before.Type == reader.Regular {
-		f = w.Before
-	}
-	f.Path, f.Exists, f.Type = w.Path, true, reader.Regular
-	f.Size, f.SHA256, f.Target = w.After.Size, w.After.SHA256, ""
 	content := w.After.Bytes
 	if w.After.Size == 0 {
 		content = []byte{}
 	}
-	o.put(path.Clean(w.Path), OverlayFile{File: w.Attr.foreseen(f), Content: content, open: w.After.Open})
+	o.put(path.Clean(w.Path), OverlayFile{File: w.made(w.Before), Content: content, open: w.After.Open})
 }
