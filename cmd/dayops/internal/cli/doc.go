@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +76,7 @@ func (a *app) doc(name string) error {
 	reg := tasks.All()
 	def := reg.Get(name)
 	if def == nil {
-		return usage(source.DidYouMean(name, reg.Names()), "there is no task %q; dayops doc lists them", name)
+		return usage(source.DidYouMean(name, append(reg.Names(), docVariables, docEvents)), "there is no task %q; dayops doc lists them", name)
 	}
 	fmt.Fprint(a.out, def.Text())
 	return nil
@@ -94,9 +96,9 @@ func (a *app) playbooksCommand() *cobra.Command {
 				}
 				return nil
 			}
-			text, err := fs.ReadFile(playbooks.FS, show)
+			text, err := fs.ReadFile(playbooks.FS, strings.TrimSuffix(show, ".yml")+".yml")
 			if err != nil {
-				return usage(source.DidYouMean(show, names), "there is no built-in playbook %q", show)
+				return usage(cmp.Or(source.DidYouMean(show, names), "dayops playbooks lists them"), "there is no built-in playbook %q", show)
 			}
 			_, err = a.out.Write(text)
 			return err

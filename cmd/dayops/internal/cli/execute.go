@@ -137,6 +137,10 @@ func (a *app) signals(parent context.Context) (context.Context, <-chan struct{},
 	stop, quit := make(chan struct{}), make(chan struct{})
 	sig := make(chan os.Signal, 2)
 	signal.Notify(sig, os.Interrupt, syscall.SIGTERM)
+	// A reader of the output that goes away ("| head") must not end a run in the
+	// middle of a change. Ignored, the signal would be ignored by what we start too.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -163,6 +167,7 @@ func (a *app) signals(parent context.Context) (context.Context, <-chan struct{},
 	}()
 	return ctx, stop, func() {
 		signal.Stop(sig)
+		signal.Stop(pipe)
 		close(quit)
 		<-ended
 		cancel()

@@ -114,7 +114,7 @@ func (a *app) historyList(f *flags) error {
 		say(a.out, "no runs yet\n")
 	}
 	for _, e := range entries {
-		say(a.out, "%s  %s  %-28s %4d hosts  %s\n", e.Run, e.Start.Local().Format(time.DateTime), name(e), e.Hosts, ending(e))
+		say(a.out, "%s  %s  %-28s %9s  %s\n", e.Run, e.Start.Local().Format(time.DateTime), name(e), count(e.Hosts, "host"), ending(e))
 	}
 	if unreadable > 0 {
 		say(a.err, "%s cannot be read; dayops history prune --force removes old ones\n", count(unreadable, "record"))
@@ -133,7 +133,11 @@ func ending(e journal.Entry) string {
 	if !e.Ended {
 		return "did not end"
 	}
-	return fmt.Sprintf("exit %d %s, %d changed, %.1fs", e.Code, shortOf(e.Code), e.Changes, e.Seconds)
+	did := "changed"
+	if e.Check {
+		did = "would change"
+	}
+	return fmt.Sprintf("exit %d %s, %d %s, %.1fs", e.Code, shortOf(e.Code), e.Changes, did, e.Seconds)
 }
 
 func (a *app) historyShow(f *flags, run string) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -112,6 +113,12 @@ func (a *app) inventoryCommand() *cobra.Command {
 		Example: "  dayops inventory -i hosts.yml --graph\n  dayops inventory --host node-1      variables, and which file sets each",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if list && graph || (list || graph) && host != "" {
+				return usage("dayops inventory --help", "--list, --graph and --host exclude each other")
+			}
+			if err := f.checkOutput(); err != nil {
+				return err
+			}
 			inv, _, err := a.mustInventory(&f)
 			if err != nil {
 				return err
@@ -125,14 +132,13 @@ func (a *app) inventoryCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&graph, "graph", false, "the tree of groups (default)")
 	cmd.Flags().BoolVar(&vars, "vars", false, "with --graph: variables too")
 	cmd.Flags().StringVar(&host, "host", "", "the variables of one host")
-	cmd.MarkFlagsMutuallyExclusive("list", "graph", "host")
 	return cmd
 }
 
 func (a *app) showInventory(inv *inventory.Inventory, f *flags, list, graph, vars bool, host string) error {
 	switch {
 	case host != "" && !inv.Has(host):
-		return usage(source.DidYouMean(host, inv.Hosts()), "no host %q in the inventory", host)
+		return usage(cmp.Or(source.DidYouMean(host, inv.Hosts()), "dayops inventory --graph shows who there is"), "no host %q in the inventory", host)
 	case host != "" && f.output == "json":
 		say(a.out, "%s\n", strings.TrimRight(string(inv.HostJSON(host)), "\n"))
 	case host != "":
