@@ -46,6 +46,7 @@ func Bind(pb *Playbook, env Env) (*Bound, error) {
 	if err := b.ms.Err(); err != nil {
 		return nil, err
 	}
+	bound.Warnings = b.unread()
 	return bound, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/task"
 )
 
@@ -11,7 +12,8 @@ import (
 // handlers, variables. Bind makes it; the engine runs it as it is.
 type Bound struct {
 	*Playbook
-	Plays []*BoundPlay
+	Plays    []*BoundPlay
+	Warnings []*source.Mistake // what is no mistake, and hardly meant
 }
 
 // BoundPlay is a play with its hosts.

@@ -23,11 +23,11 @@ type nameTable struct {
 	facts   map[string]bool                        // hosts whose facts are known
 	found   map[string]fromInventory               // what find has found in the inventory, in this play
 	later   map[string]*strictyaml.Node            // what some step of the play sets -> that step
-
+	read    map[string]bool                        // every name that something reads
 }
 
 func newNameTable(env Env) *nameTable {
-	return &nameTable{env: env, engine: &vars.Engine{}, learned: map[string]map[string]bool{}, facts: map[string]bool{}, host: map[string]map[string]*strictyaml.Node{}}
+	return &nameTable{env: env, engine: &vars.Engine{}, learned: map[string]map[string]bool{}, facts: map[string]bool{}, host: map[string]map[string]*strictyaml.Node{}, read: map[string]bool{}}
 }
 
 // enter begins a play.
@@ -108,6 +108,7 @@ func (t *nameTable) check(refs []vars.Ref, l local, ms *source.Mistakes) {
 // ref checks one name; top is the name in the step through which it is read,
 // nil for that one itself.
 func (t *nameTable) ref(r vars.Ref, top *vars.Ref, l local, seen map[string]bool, ms *source.Mistakes) {
+	t.read[r.Name] = true
 	if r.Guarded || t.open {
 		return
 	}

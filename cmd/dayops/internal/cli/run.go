@@ -167,6 +167,7 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 		return nil, badFiles(err)
 	}
 	a.warn(inv.Warnings())
+	a.warn(bound.Warnings)
 	return &job{inv: inv, sources: sources, bound: bound, extra: extra}, nil
 }
 
