@@ -146,7 +146,7 @@ func Acquire(ctx context.Context, c conn.Conn, as string, o Owner, opt Options) 
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
 func newToken() string {
-	var b [16]byte
+	var b [8]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return hex.EncodeToString(b[:])
 }

@@ -27,8 +27,8 @@ type Record struct {
 	Code           int    // of one that has Ended; 128+n when signal n ended it
 	Stdout, Stderr []byte // their start, conn.GuardOutput bytes at most; so far, while it is running
 	PID            int
-	Began          time.Duration // ago; 0 when that is not known
-	// Rebooted: the host has booted since the lock was taken. After a power
+	Began          time.Duration // ago, in whole seconds
+	// Rebooted: the host has booted since the run first had its lock. After a power
 	// failure a record that was not on the disk yet is Absent.
 	Rebooted bool
 }
@@ -55,9 +55,7 @@ func Look(ctx context.Context, c conn.Conn, as, dir, run, id string) (Record, er
 	default:
 		return Record{}, fmt.Errorf("the host says nothing of use about command %s of run %s", id, run)
 	}
-	if ticks, began := a.number("ticks"), a.number("began"); ticks > 0 && began > 0 {
-		r.Began = time.Duration(a.number("now"))*10*time.Millisecond - time.Duration(began)*time.Second/time.Duration(ticks)
-	}
+	r.Began = time.Duration(max(0, min(a.number("age"), 1<<31))) * time.Second
 	out, errs := int(a.number("out")), int(a.number("err"))
 	if out < 0 || errs < 0 || out+errs < 0 || len(a.rest) < out+errs {
 		return Record{}, fmt.Errorf("the outputs of command %s of run %s came in part", id, run)

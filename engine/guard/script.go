@@ -22,27 +22,24 @@ load() {
   left=$((beat + expiry - now))
 }
 show() {
-  printf '%s\n' "dir $d" "uid $uid" "now $now" "token $tok" "run $run" "user $user" "host $host" "pid $pid" "start $start" "left $left" "boot $lboot" "here $boot"
+  printf '%s\n' "dir $d" "uid $uid" "now $now" "token $tok" "run $run" "user $user" "host $host" "pid $pid" "start $start" "left $left" "age $((now - taken))"
 }
-# alive PID START BOOT: that process, and none that got its number later.
-alive() {
-  [ "$3" = "$boot" ] && s= && read -r s 2>/dev/null <"/proc/$1/stat" || return 1
-  s=${s##*) }
-  set -- "$2" $s
-  [ "${21}" = "$1" ] && [ "$2" != Z ] && [ "$2" != X ]
-}
+# alive PID MARK: that process, and none that got its number later.
+alive() { [ -n "$1" ] && [ -n "$2" ] && grep -qs -- "$2" "/proc/$1/cmdline"; }
 # state BEGIN: Absent, Running, Ended or Died. A command lives on when its shell
 # was killed; it is known by its environment then.
 state() {
-  st=Absent mark= p= s0= b0= code=
+  st=Absent mark= p= code=
   [ -e "$1" ] || return 0
   e=${1%.begin}.end
-  { read -r mark p s0 b0 <"$1"; } 2>/dev/null
+  { read -r mark p <"$1"; } 2>/dev/null
+  st=Ended
+  { read -r code <"$e"; } 2>/dev/null && return 0
   st=Running
-  { read -r code <"$e"; } 2>/dev/null && st=Ended && return 0
-  alive "$p" "$s0" "$b0" && return 0
-  { read -r code <"$e"; } 2>/dev/null && st=Ended && return 0
-  if [ -n "$b0" ] && [ "$b0" = "$boot" ] && others "$mark"; then return 0; fi
+  alive "$p" "$mark" && return 0
+  [ -n "$p" ] && others "$mark" && return 0
+  st=Ended
+  { read -r code <"$e"; } 2>/dev/null && return 0
   st=Died
 }
 others() { n=$(grep -ls -- "DAYOPS_ID=$1" /proc/[0-9]*/environ 2>/dev/null) || :; [ -n "$n" ]; }
@@ -80,17 +77,18 @@ load
 if [ -n "$tok" ]; then
   own=; [ "$9" = resume ] && [ "$run" = "$3" ] && own=1
   if [ -z "$own" ] && [ "$left" -ge 0 ]; then show; live "$run"; printf %s "$found"; exit 10; fi
-  code=10; [ -z "$own" ] || code=11
+  held=10; [ -z "$own" ] || held=11
   live "$run"
-  if [ -n "$found" ]; then show; printf %s "$found"; exit $code; fi
+  if [ -n "$found" ]; then show; printf %s "$found"; exit $held; fi
   cp -p -- "$d/lock" "$d/.lock.old" || exit 1
 fi
 mkdir -p -- "$d/runs/$3" || exit 1
+[ -s "$d/runs/$3/.boot" ] || echo "$boot" >"$d/runs/$3/.boot" || exit 1
 was=$run
 put "$2" "$3" "$4" "$5" "$6" "$7" "$boot" "$8" "$now" || exit 1
 if [ -n "$tok" ]; then
   live "$was"
-  if [ -n "$found" ]; then mv -f -- "$d/.lock.old" "$d/lock"; show; printf %s "$found"; exit $code; fi
+  if [ -n "$found" ]; then mv -f -- "$d/.lock.old" "$d/lock"; show; printf %s "$found"; exit $held; fi
   rm -f -- "$d/.lock.old"
 fi
 load
@@ -123,16 +121,16 @@ exit 0
 // lookScript: $2 run, $3 command, $4 what is kept of an output. What ended just
 // now gets a moment to keep the rest of its outputs.
 const lookScript = prelude + `
-load
 f=$d/runs/$2/$3
 state "$f.begin"
-if [ "$st" = Ended ]; then for i in 1 2 3; do alive "$p" "$s0" "$b0" || break; sleep 0.1 2>/dev/null || sleep 1; done; fi
-began=0; [ "$b0" != "$boot" ] || began=$((s0))
+if [ "$st" = Ended ]; then for i in 1 2 3; do alive "$p" "$mark" || break; sleep 0.1 2>/dev/null || sleep 1; done; fi
+age=; began=$(stat -c %Y "$f.begin" 2>/dev/null) && age=$(($(date +%s) - began))
 o=0 e=0
 if [ -f "$f.out" ]; then o=$(wc -c <"$f.out"); [ "$o" -le "$4" ] || o=$4; fi
 if [ -f "$f.err" ]; then e=$(wc -c <"$f.err"); [ "$e" -le "$4" ] || e=$4; fi
-rebooted=; [ -z "$lboot$b0" ] || [ "${b0:-$lboot}" = "$boot" ] || rebooted=1
-printf '%s\n' "state $st" "code $code" "pid $p" "began $began" "now $now" "ticks $(getconf CLK_TCK 2>/dev/null || echo 100)" "rebooted $rebooted" "out $((o))" "err $((e))" ""
+rebooted= first=; { read -r first <"$d/runs/$2/.boot"; } 2>/dev/null
+[ -z "$first" ] || [ "$first" = "$boot" ] || rebooted=1
+printf '%s\n' "state $st" "code $code" "pid $p" "age $age" "rebooted $rebooted" "out $((o))" "err $((e))" ""
 [ "$o" -le 0 ] || head -c "$o" "$f.out"
 [ "$e" -le 0 ] || head -c "$e" "$f.err"
 exit 0

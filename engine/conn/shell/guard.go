@@ -10,11 +10,11 @@ import (
 
 // guardHead records the command, THEN looks whose lock it is: who takes a lock
 // writes it first and then looks for records, so that one of the two sees the
-// other. The record says by which processes the command can be found. What
-// fails before the mark takes the record back: nothing was started.
-const guardHead = `read -r s </proc/$$/stat;read -r b </proc/sys/kernel/random/boot_id;s=${s##*) };set -- $s
-trap : PIPE HUP INT TERM
-set -C;echo "$m $$ ${20} $b" >"$g.begin";w=$?;set +C
+// other. The record says by which process the command can be found; its mark is
+// in that process's arguments, which tells it from one that got the same number
+// later. What fails before the mark takes the record back: nothing was started.
+const guardHead = `trap : PIPE HUP INT TERM
+set -C;echo "$m $$" >"$g.begin";w=$?;set +C
 [ $w != 0 ]||trap 'rm -f "$g.begin"' EXIT
 t=;read -r t <"$d/lock"
 [ "$t" = "$k" ]||{ echo "$m lost" >&2;exit 125;}
@@ -37,9 +37,13 @@ else rm -f "$g.p" "$g.q";mkfifo "$g.p" "$g.q"&&exec 7<>"$g.p" 8<>"$g.q"&&exec 3<
 // start on disk, and reads on until its end, so that the command never meets a
 // broken or a full pipe. Most commands say nothing, so a program is started
 // only with the first line, unless the output must be passed on to the byte.
-const guardRelay = `relay(){ exec 4>&- 6>&- 2>/dev/null;trap '' PIPE XFSZ HUP INT TERM;ulimit -f %d;x=
-[ "$2" ]||if IFS= read -r x;then printf '%%s\n' "$x" >>"$1";printf '%%s\n' "$x"
-elif [ "$x" ];then printf %%s "$x" >>"$1";printf %%s "$x";exit;else exit;fi
+const guardRelay = `relay(){ exec 4>&- 6>&- 2>/dev/null
+if [ "$2" ];then trap '' PIPE XFSZ HUP INT TERM;ulimit -f %[1]d
+else x=;e=0;IFS= read -r x||e=1
+[ $e = 0 ]||[ "$x" ]||exit
+trap '' PIPE XFSZ HUP INT TERM;ulimit -f %[1]d
+[ $e = 0 ]||{ printf %%s "$x" >>"$1";printf %%s "$x";exit;}
+printf '%%s\n' "$x" >>"$1";printf '%%s\n' "$x";fi
 exec tee -a "$1" /dev/null;}
 `
 
