@@ -203,8 +203,8 @@ func (b *builder) checkVar(p strictyaml.Pair, of string) {
 	switch {
 	case !isIdentifier(p.Key):
 		b.warn(p.KeyAt, fmt.Sprintf("%q cannot be used as a variable in templates", p.Key), "use letters, digits and _")
-	case strings.HasPrefix(p.Key, "ansible_") && !knownAnsibleName(p.Key):
-		if hint := source.DidYouMean(p.Key, connectionNames()); hint != "" {
+	default:
+		if hint := Misspelt(p.Key); hint != "" {
 			b.warn(p.KeyAt, fmt.Sprintf("variable %q of %s has no meaning to dayops", p.Key, of), hint)
 		}
 	}

@@ -68,6 +68,15 @@ func knownAnsibleName(name string) bool {
 	return slices.Contains(connectionNames(), name) || ansibleOnly.MatchString(name)
 }
 
+// Misspelt gives a hint when a variable's name is nearly one that says how to
+// connect, and has no meaning as it is; else "".
+func Misspelt(name string) string {
+	if !strings.HasPrefix(name, "ansible_") || knownAnsibleName(name) {
+		return ""
+	}
+	return source.DidYouMean(name, connectionNames())
+}
+
 // Connection reads the connection variables of a host from its variables with
 // templates rendered. Its error is a source.List with the place at which the
 // inventory sets what is wrong; a value that does not come from the inventory

@@ -46,7 +46,7 @@ func Bind(pb *Playbook, env Env) (*Bound, error) {
 	if err := b.ms.Err(); err != nil {
 		return nil, err
 	}
-	bound.Warnings = b.unread()
+	bound.Warnings = append(b.misspelt(), b.unread()...)
 	return bound, nil
 }
 

@@ -2,12 +2,10 @@ package playbook
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/dayops/dayops/engine/source"
-	"github.com/dayops/dayops/engine/vars"
 )
 
 // selected tells whether tags choose a step, by Ansible's rules: always runs
@@ -32,24 +30,6 @@ func selected(tags, want, skip []string) bool {
 		return true
 	}
 	return has(want)
-}
-
-// unread warns of an extra variable that nothing reads and that is nearly one
-// that something does: "-e bakup_dir=/mnt" would be without effect.
-func (b *binder) unread() (out []*source.Mistake) {
-	if b.env.Extra == nil {
-		return nil
-	}
-	read := slices.Sorted(maps.Keys(b.names.read))
-	for _, p := range b.env.Extra.Pairs {
-		if b.names.read[p.Key] || vars.ConnectionVariable(p.Key) {
-			continue
-		}
-		if hint := source.DidYouMean(p.Key, read); hint != "" {
-			out = append(out, &source.Mistake{Pos: source.Pos{File: "-e"}, Text: fmt.Sprintf("nothing reads the variable %q", p.Key), Hint: hint})
-		}
-	}
-	return out
 }
 
 // tagsKnown refuses a tag on the command line that no step has.
