@@ -81,8 +81,8 @@ func (a *app) aside(f *asideFlags, pattern string) error {
 	defer stop()
 	dialer := a.dialer()
 	defer dialer.Close()
-	eachAside(hosts, f.forks, func(h *asideHost) { h.list(ctx, dialer, f.run) })
-	defer eachAside(hosts, f.forks, func(h *asideHost) {
+	each(hosts, f.forks, func(h *asideHost) { h.list(ctx, dialer, f.run) })
+	defer each(hosts, f.forks, func(h *asideHost) {
 		if h.host.Conn != nil {
 			_ = h.host.Conn.Close()
 		}
@@ -95,7 +95,7 @@ func (a *app) aside(f *asideFlags, pattern string) error {
 		if !f.yes && !a.confirm(fmt.Sprintf("Remove %s for good?", count(items, "item"))) {
 			return &coded{code: exitRefused, err: errors.New("nothing was removed")}
 		}
-		eachAside(hosts, f.forks, func(h *asideHost) { h.purge(ctx) })
+		each(hosts, f.forks, func(h *asideHost) { h.purge(ctx) })
 	}
 	if ctx.Err() != nil {
 		return &coded{code: exitInterrupted, err: errors.New("interrupted")}
@@ -108,7 +108,26 @@ func (a *app) asideHosts(f *asideFlags, pattern string) ([]*asideHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	inv, _, err := a.mustInventory(&f.flags)
+	found, err := a.accounts(&f.flags, pattern)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*asideHost, len(found))
+	for i, at := range found {
+		out[i] = &asideHost{target: at.target, host: change.Host{Name: at.target.Name, As: at.as, Aside: dir, Now: a.now}}
+	}
+	return out, nil
+}
+
+// account is one that is worked as on a host.
+type account struct {
+	target conn.Target
+	as     string
+}
+
+// accounts are those of the hosts that pattern and --limit name.
+func (a *app) accounts(f *flags, pattern string) ([]account, error) {
+	inv, _, err := a.mustInventory(f)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +135,7 @@ func (a *app) asideHosts(f *asideFlags, pattern string) ([]*asideHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	login, err := a.login(&f.flags)
+	login, err := a.login(f)
 	if err != nil {
 		return nil, err
 	}
@@ -124,19 +143,19 @@ func (a *app) asideHosts(f *asideFlags, pattern string) ([]*asideHost, error) {
 	if err != nil {
 		return nil, badFiles(err)
 	}
-	out := make([]*asideHost, len(targets))
+	out := make([]account, len(targets))
 	for i, t := range targets {
 		as, err := engine.Account(inv, t.Name, login)
 		if err != nil {
 			return nil, badFiles(err)
 		}
-		out[i] = &asideHost{target: t, host: change.Host{Name: t.Name, As: as, Aside: dir, Now: a.now}}
+		out[i] = account{target: t, as: as}
 	}
 	return out, nil
 }
 
-// eachAside calls f for all hosts, as many at once as forks allow.
-func eachAside(hosts []*asideHost, forks int, f func(*asideHost)) {
+// each calls f for all hosts, as many at once as forks allow.
+func each[H any](hosts []H, forks int, f func(H)) {
 	var g errgroup.Group
 	g.SetLimit(max(1, forks))
 	for _, h := range hosts {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/guard"
 )
 
 // limits tells how long dayops waits for what, from the constants that hold.
@@ -24,6 +25,7 @@ func limits() string {
 		{"one change", short(engine.ChangeLimit) + " (`timeout:` of a task)"},
 		{"a gate's judgement", short(engine.GateLimit)},
 		{"health after a change", short(engine.ReleaseLimit) + " (a gate decides)"},
+		{"lock of a host", fmt.Sprintf("expires %s after the last sign of its run", short(guard.Expiry))},
 		{"after a second Ctrl-C", short(engine.AbortGrace)},
 	} {
 		fmt.Fprintf(&b, "  %-22s %s\n", l.what, l.how)
