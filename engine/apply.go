@@ -20,10 +20,12 @@ type applied struct {
 }
 
 // applier carries out one plan: stage by stage, each stage in windows of
-// hosts, Finally whatever happens. It is the only caller of change.Apply.
+// hosts, Finally whatever happens. It makes changes only through do.
 type applier struct {
 	forks int
 	limit time.Duration
+	// do makes one change.
+	do func(ctx context.Context, h change.Host, c change.Change) (change.Outcome, error)
 	// host gives what changes on the named target are applied to.
 	host func(ctx context.Context, name string) (change.Host, func(), error)
 	// stop is closed when no further host of a plan may begin. A host that has
@@ -179,7 +181,7 @@ func (a *applier) step(ctx context.Context, st task.Step, self string) (err erro
 		}
 	}
 	out, err := within(ctx, "the change", a.limit, func(ctx context.Context) (change.Outcome, error) {
-		return change.Apply(ctx, h, st.Change)
+		return a.do(ctx, h, st.Change)
 	})
 	a.add(host, out)
 	if err == nil && out.Exec != nil && out.Exec.Code != 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/task"
 )
@@ -31,6 +32,9 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 		defer cancel()
 	}
 	members := r.membersOf(s, hosts)
+	if r.recallCluster(s, members) {
+		return nil
+	}
 	if left = r.each(ctx, r.forks(s), hostsOf(members), func(h *host) { r.checkMember(ctx, s, members[indexOf(members, h)]) }); len(left) > 0 {
 		return hosts
 	}
@@ -48,6 +52,9 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 		}
 		m.res.hidden = r.scope(m.h, s).hidden()
 		r.cloud(ctx, m.h, s, &m.res)
+		if !m.in.Reach {
+			r.keep(journal.Place{Step: s.ID, Host: m.h.name()}, &m.res)
+		}
 		if !m.in.Reach || isLost(m.res.err) {
 			r.settle(m.h, s, &m.res)
 		}
@@ -145,7 +152,7 @@ func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []
 	if !concerned {
 		return nil
 	}
-	plan, err := s.Def.Plan(ins, r.opt.Now())
+	plan, err := s.Def.Plan(ins, r.clock(journal.Place{Step: s.ID}))
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/task"
 )
@@ -18,7 +20,7 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		}
 		return
 	}
-	a := r.applier(s, func(ctx context.Context, name string) (change.Host, func(), error) {
+	a := r.applier(s, journal.Place{Step: s.ID}, clusterAction(s, members), func(ctx context.Context, name string) (change.Host, func(), error) {
 		m := memberNamed(members, name)
 		if m == nil || m.it == nil || m.it.link == nil {
 			return change.Host{}, nil, fmt.Errorf("%s has no part in this step", name)
@@ -27,6 +29,12 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		return r.changeHost(name, m.it), release, err
 	})
 	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s}
+	if err := r.beforeCluster(ctx, s, plan, members); err != nil {
+		for _, m := range members {
+			m.res.err = together(m.res.err, err)
+		}
+		return
+	}
 	changed := false
 	for name, d := range a.run(ctx, plan, "") {
 		m := memberNamed(members, name)
@@ -40,6 +48,12 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 	if changed {
 		r.verifyCluster(ctx, s, members)
 	}
+}
+
+// clusterAction tells the kind of the task by the first host's parameters.
+func clusterAction(s *playbook.BoundStep, members []*member) bool {
+	i := slices.IndexFunc(members, func(m *member) bool { return m.it != nil && m.it.params != nil })
+	return i >= 0 && s.Def.Kind(members[i].it.params) == task.Action
 }
 
 // verifyCluster looks at all members again after a change: no host that has
@@ -67,4 +81,44 @@ func (r *run) verifyCluster(ctx context.Context, s *playbook.BoundStep, members 
 			m.res.err = &NotConvergedError{Left: left[0].Change.Summary()}
 		}
 	}
+}
+
+// beforeCluster takes the locks of all members that the plan changes, before
+// anything is done on any of them, and journals what must be done in the end.
+func (r *run) beforeCluster(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) error {
+	accounts := map[string]string{}
+	for _, m := range members {
+		if m.it == nil {
+			continue
+		}
+		accounts[m.h.name()] = m.it.as
+		if len(stepsOf(plan, m.h.name())) == 0 || !r.mustHold(m.h.name(), m.it.as, task.Plan{Finally: stepsOf(plan, m.h.name())}) {
+			continue
+		}
+		if _, err := r.hold(ctx, m.h.name(), m.it.as); err != nil {
+			return fmt.Errorf("%s: %w", m.h.name(), err)
+		}
+	}
+	at := journal.Place{Step: s.ID}
+	return r.announce(at, r.clock(at), plan, func(host string) (string, string) { return host, accounts[host] })
+}
+
+// recallCluster settles a step that an earlier controller finished on every host.
+func (r *run) recallCluster(s *playbook.BoundStep, members []*member) bool {
+	var own []*member
+	for _, m := range members {
+		if m.in.Reach {
+			continue
+		}
+		res, ok := r.recall(journal.Place{Step: s.ID, Host: m.h.name()})
+		if !ok {
+			return false
+		}
+		m.res = res
+		own = append(own, m)
+	}
+	for _, m := range own {
+		r.settle(m.h, s, &m.res)
+	}
+	return true
 }

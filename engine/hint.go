@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/store"
 )
 
@@ -45,7 +46,31 @@ func explain(host string, err error) (cause, hint string) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "took too long", "raise `timeout:` of the task, or find out what it waits for"
 	}
+	if cause, hint := explainLock(host, err); cause != "" {
+		return cause, hint
+	}
 	return err.Error(), fileHint(host, err)
+}
+
+// explainLock knows who keeps whom out, and what nobody can know.
+func explainLock(host string, err error) (cause, hint string) {
+	var (
+		locked *guard.LockedError
+		here   *InventoryLockedError
+		lost   *conn.LockLostError
+		doubt  *InDoubtError
+	)
+	switch {
+	case errors.As(err, &locked):
+		return "locked by run " + locked.Holder.Run, fmt.Sprintf("dayops unlock %s   (shows who has it; it frees itself when it expires)", host)
+	case errors.As(err, &here):
+		return here.Error(), "wait for it, or dayops history"
+	case errors.As(err, &lost):
+		return "the lock is lost", "another run has taken the host over; dayops resume afterwards"
+	case errors.As(err, &doubt):
+		return doubt.Error(), fmt.Sprintf("look at %s; then dayops resume %s --done %d   (it was made) or --again %d   (make it again)", doubt.Host, doubt.Run, doubt.ID, doubt.ID)
+	}
+	return "", ""
 }
 
 func unreachableCause(e *conn.UnreachableError) string {

@@ -91,7 +91,7 @@ func (it *item) connect(ctx context.Context) error {
 
 func (it *item) input(state any) task.AnyInput {
 	return task.AnyInput{Host: it.h.name(), Target: it.target, Params: it.params, Facts: it.facts, State: state,
-		Now: it.r.opt.Now(), Groups: it.r.opt.Inventory.GroupsOf(it.h.name())}
+		Now: it.r.clock(it.sc.at), Groups: it.r.opt.Inventory.GroupsOf(it.h.name())}
 }
 
 // once is Check, Plan, Apply, Verify of one host task.
@@ -118,6 +118,12 @@ func (it *item) once(ctx context.Context) result {
 
 func (it *item) work(ctx context.Context) result {
 	in, plan, err := it.plan(ctx)
+	if err == nil && it.r.mustHold(it.target, it.as, plan) {
+		// What was seen before the lock was taken may not hold any more.
+		if _, err = it.r.hold(ctx, it.target, it.as); err == nil {
+			in, plan, err = it.plan(ctx)
+		}
+	}
 	if err != nil {
 		return it.r.planFailure(err)
 	}
@@ -158,13 +164,20 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 		return
 	}
 	defer func() { adm.leave(it.target, res.err != nil) }()
-	a := it.r.applier(it.s, it.changeHost) // without stop: a step under way is finished
+	a := it.r.applier(it.s, it.sc.at, it.s.Def.Kind(it.params) == task.Action, it.changeHost) // without stop: a step under way is finished
 	a.admission = adm
+	if res.err = it.r.announce(it.sc.at, in.Now, plan, func(string) (string, string) { return it.target, it.as }); res.err != nil {
+		res.status = event.Failed
+		return
+	}
 	got := a.run(ctx, plan, it.target)
 	for _, d := range got {
 		res.outcome.Changed = res.outcome.Changed || d.out.Changed
 		res.outcome.Steps = append(res.outcome.Steps, d.out.Steps...)
 		res.err = together(res.err, d.err)
+	}
+	if (ledger{r: it.r, at: it.sc.at}).before(it.target) {
+		res.outcome.Changed = true
 	}
 	res.changed = res.outcome.Changed
 	res.own = it.s.Def.Result(in, res.outcome)

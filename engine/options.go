@@ -5,12 +5,15 @@ package engine
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/secret"
 	"github.com/dayops/dayops/engine/strictyaml"
@@ -52,9 +55,32 @@ type Options struct {
 	// Gates are asked before each change whose risk is above Safe.
 	Gates []Gate
 
+	// HostDir is the folder on hosts for the lock and the records of commands; ""
+	// is guard's own choice.
+	HostDir string
 	// Aside is the folder on hosts for what is moved aside; "" is change.AsideRoot,
 	// or one below the home of an account that is not root.
 	Aside string
+
+	// Journal, where set, keeps what is done: before each change on a host the
+	// run takes the host's lock, journals what it is about to do and what takes
+	// it back, and the host remembers each command. nil: none of it; for a run
+	// that only reads.
+	Journal *journal.Journal
+	// Memory is what an earlier controller of the run journalled; nil at first.
+	Memory *journal.Memory
+	// OpenBlob opens what the journal of a run keeps under a name.
+	OpenBlob func(run, name string) (io.ReadCloser, error)
+	// Answers are what a person says of changes that nobody can know, by id.
+	Answers map[int64]Answer
+	// Owner is shown to those whom the locks keep out.
+	Owner guard.Owner
+	// LockExpiry is how long a lock outlives the last sign of life of its
+	// controller; 0 is guard.Expiry.
+	LockExpiry time.Duration
+	// Lock takes the lock of the inventory on this machine; called once, before
+	// the first change. nil: there is none.
+	Lock func() error
 
 	Login Login // what the command line says about connecting
 
@@ -67,6 +93,15 @@ type Options struct {
 	// nothing new begins. The context's end aborts.
 	Stop <-chan struct{}
 }
+
+// Answer is a person's word on a change that cannot be known.
+type Answer string
+
+// Answers.
+const (
+	AnswerDone  Answer = "done"  // it was made
+	AnswerAgain Answer = "again" // it was not, or may be made again
+)
 
 // Login is what the command line says about connecting. Inventory variables
 // beat it, as with Ansible.
@@ -87,6 +122,7 @@ type Report struct {
 	Failed       bool // a task failed on a host
 	Partial      bool // done but incomplete
 	NotConverged bool // a State task's second plan was not empty
+	Locked       bool // another run has a host, or the inventory
 	Interrupted  bool
 	Refused      bool // for want of approval, or by a gate
 	Changes      int  // hosts' steps that changed something, or would

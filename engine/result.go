@@ -29,6 +29,7 @@ type result struct {
 	unknown  string // the step that must run before this one can be planned
 	changed  bool
 	hidden   bool // no_log
+	recalled bool // an earlier controller of the run had it
 	items    []result
 	facts    map[string]any
 	planned  []task.Step

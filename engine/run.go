@@ -10,6 +10,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/localfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/vars"
@@ -20,12 +21,14 @@ type run struct {
 	opt    Options
 	stream *stream
 	pool   *pool
+	holds  *holds
 	sums   *localfile.Sums
 
 	templates vars.Engine
 
 	mu       sync.Mutex
 	hosts    map[string]*host
+	used     map[int64]bool // changes of the memory that were found in a plan again
 	report   Report
 	unlogged int // lines of what no_log steps gave that the redactor knows
 
@@ -62,12 +65,18 @@ func Run(ctx context.Context, opt Options) Report {
 		pool:   newPool(opt.Dialer),
 		sums:   localfile.NewSums(),
 		hosts:  map[string]*host{},
+		used:   map[int64]bool{},
+		holds:  newHolds(),
 	}
 	defer r.pool.close()
+	defer r.release()
 	start := opt.Now()
 	shown := map[string]any{"check": opt.Check, "forks": opt.Forks, "builtin": opt.Playbook.Builtin}
 	maps.Copy(shown, opt.Shown)
 	r.emit(event.Event{Kind: event.RunStart, Text: opt.Playbook.File, Hosts: opt.Playbook.HostNames(), Data: shown})
+	if opt.Memory != nil {
+		r.recover(ctx)
+	}
 	if r.begins(ctx) {
 		r.plays(ctx)
 	}
@@ -331,12 +340,12 @@ func names(hosts []*host) []string {
 	return out
 }
 
-func (r *run) applier(s *playbook.BoundStep, host func(context.Context, string) (change.Host, func(), error)) *applier {
+func (r *run) applier(s *playbook.BoundStep, at journal.Place, action bool, host func(context.Context, string) (change.Host, func(), error)) *applier {
 	limit := ChangeLimit
 	if s.Timeout > 0 {
 		limit = s.Timeout
 	}
-	return &applier{forks: r.forks(s), limit: limit, host: host}
+	return &applier{forks: r.forks(s), limit: limit, do: ledger{r, at, action}.do, host: host}
 }
 
 func (r *run) changeHost(name string, it *item) change.Host {

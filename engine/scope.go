@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/vars"
@@ -15,10 +16,11 @@ import (
 // scope is what one step on one host can read by name, and the ways to read it.
 type scope struct {
 	*vars.Scope
-	r *run
-	h *host
-	s *playbook.BoundStep
-	n int // place in the loop, from 0
+	r  *run
+	h  *host
+	s  *playbook.BoundStep
+	n  int           // place in the loop, from 0
+	at journal.Place // where in the run it is read
 }
 
 // scope gives the names that a step reads on a host.
@@ -32,7 +34,11 @@ func (r *run) scope(h *host, s *playbook.BoundStep) *scope {
 		}
 		r.opt.Redactor.Add(sc.Secrets(own...)...)
 	}
-	return &scope{Scope: sc, r: r, h: h, s: s}
+	made := &scope{Scope: sc, r: r, h: h, s: s}
+	if s != nil && s.Step != nil {
+		made.at = journal.Place{Step: s.ID, Host: h.name()}
+	}
+	return made
 }
 
 // base is the host's scope in this play, without the step's own variables. The
@@ -118,7 +124,7 @@ func (sc *scope) with(name string, v any) *scope {
 // item is one value of the step's loop.
 func (sc *scope) item(i int, v any) *scope {
 	c := sc.with(sc.s.LoopVar, v)
-	c.n = i
+	c.n, c.at.Item = i, i+1
 	return c
 }
 

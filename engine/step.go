@@ -97,6 +97,9 @@ func (r *run) itemText(v any) string {
 
 // conditioned is one host, or one item of its loop.
 func (r *run) conditioned(ctx context.Context, h *host, s *playbook.BoundStep, sc *scope) result {
+	if res, ok := r.recall(sc.at); ok {
+		return res
+	}
 	res := guarded(func() result {
 		yes, err := sc.all(s.When)
 		if err != nil {
@@ -109,6 +112,7 @@ func (r *run) conditioned(ctx context.Context, h *host, s *playbook.BoundStep, s
 	})
 	res.hidden = sc.hidden()
 	r.cloud(ctx, h, s, &res)
+	r.keep(sc.at, &res)
 	return res
 }
 
@@ -148,6 +152,9 @@ func (r *run) attempts(ctx context.Context, h *host, s *playbook.BoundStep, sc *
 	}
 	repeats := len(s.Until) > 0 || s.Retries != nil
 	for try := 1; ; try++ {
+		if repeats {
+			sc = sc.tried(try)
+		}
 		res := r.judged(ctx, h, s, sc)
 		if r.opt.Check || isLost(res.err) || !repeats {
 			return res
@@ -171,6 +178,13 @@ func (r *run) attempts(ctx context.Context, h *host, s *playbook.BoundStep, sc *
 			return res
 		}
 	}
+}
+
+// tried is the scope of one attempt.
+func (sc *scope) tried(n int) *scope {
+	c := *sc
+	c.at.Try = n
+	return &c
 }
 
 // enough tells whether no further attempt is needed.

@@ -67,7 +67,7 @@ func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 			Status: findingStatus(f.Status), Text: f.Text, Hint: f.Hint})
 	}
 	e := event.Event{Kind: event.Result, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler,
-		Host: h.name(), Target: elsewhere(h, res), Item: res.item, Status: res.status, Changes: res.changes, Text: res.text}
+		Host: h.name(), Earlier: res.recalled, Target: elsewhere(h, res), Item: res.item, Status: res.status, Changes: res.changes, Text: res.text}
 	switch res.unknown {
 	case "":
 	case s.Title():

@@ -80,8 +80,8 @@ func (h Host) asideArgs(path string) ([]string, error) {
 
 // asidePath is what a function printed.
 func asidePath(out string) []string {
-	p, _, ok := strings.Cut(out, "\x00")
-	if !ok {
+	p, _, _ := strings.Cut(out, "\x00") // a guard may have dropped it
+	if p == "" {
 		return nil
 	}
 	return []string{p}

@@ -63,6 +63,7 @@ type Event struct {
 	Target  string `json:"target,omitempty"` // where delegate_to sent it
 	Item    string `json:"item,omitempty"`   // loop item as text
 	Handler bool   `json:"handler,omitempty"`
+	Earlier bool   `json:"earlier,omitempty"` // done before the run was taken up again
 
 	Status  Status   `json:"status,omitempty"`
 	Text    string   `json:"text,omitempty"`

@@ -42,8 +42,15 @@ func expandHosts(text string) (names []string, port int, err *nameError) {
 	}
 	names, err = expandRange(host)
 	if err == nil {
-		// One name stands for all: they differ only in letters and digits.
-		err = checkName(names[0])
+		// One name stands for all: they differ only in letters and digits. Not
+		// so of addresses: 0[1:10]::1 ends in what is none.
+		some := names[:1]
+		if strings.Contains(names[0], ":") {
+			some = names
+		}
+		for i := 0; i < len(some) && err == nil; i++ {
+			err = checkName(some[i])
+		}
 	}
 	if err != nil {
 		err.off += off

@@ -45,6 +45,40 @@ func (h *History) Begin(run string) (io.WriteCloser, error) {
 	return os.OpenFile(filepath.Join(dir, eventsFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
+// Reopen goes on with the record of a run where a crash cut it off.
+func (h *History) Reopen(run string) (io.WriteCloser, error) {
+	f, err := os.OpenFile(filepath.Join(h.dir, run, eventsFile), os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := wholeLines(f)
+	if err == nil {
+		err = f.Truncate(whole)
+	}
+	if err == nil {
+		_, err = f.Seek(whole, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// wholeLines is the length of the lines that have an end.
+func wholeLines(f io.Reader) (int64, error) {
+	in, whole := bufio.NewReader(f), int64(0)
+	for {
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			return whole, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		whole += int64(len(line))
+	}
+}
+
 // Entry is one run as the list shows it.
 type Entry struct {
 	Run       string    `json:"run"`

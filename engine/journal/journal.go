@@ -28,6 +28,7 @@ type Journal struct {
 	file  *os.File
 	lock  *flock.Flock
 	blobs blobs
+	seal  sealer
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -46,10 +47,15 @@ var ErrHeld = errors.New("the run is under way in another process")
 // Create begins the journal of a run whose folder Begin has made. The folder is
 // locked as long as the journal is open.
 func (h *History) Create(run string) (*Journal, error) {
-	return open(filepath.Join(h.dir, run), run, os.O_CREATE|os.O_EXCL)
+	return h.open(run, os.O_CREATE|os.O_EXCL)
 }
 
-func open(dir, run string, how int) (*Journal, error) {
+func (h *History) open(run string, how int) (*Journal, error) {
+	dir := filepath.Join(h.dir, run)
+	seal, err := newSealer(filepath.Dir(h.dir))
+	if err != nil {
+		return nil, err
+	}
 	l := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
 	ok, err := l.TryLock()
 	if err == nil && !ok {
@@ -63,7 +69,7 @@ func open(dir, run string, how int) (*Journal, error) {
 		_ = l.Close()
 		return nil, err
 	}
-	j := &Journal{dir: dir, run: run, file: f, lock: l, blobs: blobs{dir: filepath.Join(dir, blobFolder)}}
+	j := &Journal{dir: dir, run: run, file: f, lock: l, seal: seal, blobs: blobs{dir: filepath.Join(dir, blobFolder)}}
 	j.wake = sync.NewCond(&j.mu)
 	return j, syncDir(dir)
 }
@@ -103,7 +109,7 @@ func (j *Journal) Append(r Record) error { return j.write(r, true) }
 func (j *Journal) Note(r Record) error { return j.write(r, false) }
 
 func (j *Journal) write(r Record, sync bool) error {
-	line, err := encode(r)
+	line, err := encode(r, j.seal)
 	if err != nil {
 		return err
 	}
@@ -147,7 +153,11 @@ func (j *Journal) flush() {
 func (j *Journal) Close() error { return errors.Join(j.file.Close(), j.lock.Close()) }
 
 // encode makes a line: the checksum of the JSON, and the JSON.
-func encode(r Record) ([]byte, error) {
+func encode(r Record, s sealer) ([]byte, error) {
+	r, err := r.each(s.seal)
+	if err != nil {
+		return nil, err
+	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -158,13 +168,16 @@ func encode(r Record) ([]byte, error) {
 func checksum(text []byte) uint32 { return crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli)) }
 
 // decode reads one line without its end.
-func decode(line []byte) (Record, error) {
+func decode(line []byte, s sealer) (Record, error) {
 	var r Record
 	sum, text, ok := bytes.Cut(line, []byte(" "))
 	if !ok || fmt.Sprintf("%08x", checksum(text)) != string(sum) {
 		return r, errors.New("the checksum of a line is wrong")
 	}
-	return r, json.Unmarshal(text, &r)
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, err
+	}
+	return r.each(s.open)
 }
 
 func syncDir(dir string) error {

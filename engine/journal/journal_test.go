@@ -32,7 +32,7 @@ func TestJournalIsReadBack(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			id := j.NextID()
-			require.NoError(t, j.Append(Record{Kind: Intent, At: at, ID: id, Change: &Change{Host: "a", Kind: "write", Digest: "d"}}))
+			require.NoError(t, j.Append(Record{Kind: Intent, At: at, ID: id, Change: &Change{Host: "a", Kind: "write", Data: json.RawMessage(`"s3cret"`)}}))
 			if id%2 == 0 {
 				require.NoError(t, j.Append(Record{Kind: Done, ID: id, Outcome: json.RawMessage(`{"x":1}`), Inverse: []Change{{Kind: "remove"}}}))
 			}
@@ -51,6 +51,10 @@ func TestJournalIsReadBack(t *testing.T) {
 	require.Len(t, m.Steps, 20)
 	require.Len(t, m.InDoubt(), 10)
 	require.Contains(t, m.Results, at)
+	require.JSONEq(t, `"s3cret"`, string(m.Steps[0].Change.Data))
+	text, err := os.ReadFile(filepath.Join(h.dir, "r1", journalFile))
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "s3cret")
 	require.Equal(t, int64(21), j.NextID())
 	require.NoError(t, j.Close())
 }
@@ -121,15 +125,17 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 }
 
 func FuzzJournal(f *testing.F) {
-	line, err := encode(Record{Kind: Began, Run: &Run{ID: "r1"}})
+	dir := f.TempDir()
+	h := Open(dir)
+	seal, err := newSealer(dir)
 	require.NoError(f, err)
-	intent, err := encode(Record{Kind: Intent, ID: 1, Change: &Change{Kind: "write"}})
+	line, err := encode(Record{Kind: Began, Run: &Run{ID: "r1"}}, seal)
+	require.NoError(f, err)
+	intent, err := encode(Record{Kind: Intent, ID: 1, Change: &Change{Kind: "write", Data: json.RawMessage(`{}`)}}, seal)
 	require.NoError(f, err)
 	f.Add(append(line, intent...))
 	f.Add(line[:len(line)-3])
 	f.Add([]byte("00000000 {}\n"))
-	dir := f.TempDir()
-	h := Open(dir)
 	require.NoError(f, os.MkdirAll(filepath.Join(h.dir, "r1"), 0o700))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		require.NoError(t, os.WriteFile(filepath.Join(h.dir, "r1", journalFile), text, 0o600))

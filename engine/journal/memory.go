@@ -57,7 +57,7 @@ func (h *History) Read(run string) (*Memory, error) {
 // Resume reads the journal of a run and takes it up: its lines go on where a
 // crash cut them off. It fails with ErrHeld while another process has the run.
 func (h *History) Resume(run string) (*Journal, *Memory, error) {
-	j, err := open(filepath.Join(h.dir, run), run, 0)
+	j, err := h.open(run, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,6 +82,10 @@ func (h *History) read(run string) (*Memory, int64, error) {
 		return nil, 0, err
 	}
 	defer f.Close()
+	seal, err := newSealer(filepath.Dir(h.dir))
+	if err != nil {
+		return nil, 0, err
+	}
 	m, whole := newMemory(), int64(0)
 	in := bufio.NewReaderSize(f, 64<<10)
 	for {
@@ -92,7 +96,7 @@ func (h *History) read(run string) (*Memory, int64, error) {
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", f.Name(), err)
 		}
-		r, err := decode(line[:len(line)-1])
+		r, err := decode(line[:len(line)-1], seal)
 		if err != nil {
 			if _, more := in.Peek(1); errors.Is(more, io.EOF) {
 				break

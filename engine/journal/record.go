@@ -27,7 +27,9 @@ type Place struct {
 	Try  int    `json:"try,omitempty"`  // of retries, from 1; 0: none
 }
 
-// Record is one line of a journal. Fields that its Kind does not name are left out.
+// Record is one line of a journal. Fields that its Kind does not name are left
+// out. Those that may hold secrets are sealed on disk under Key; texts are
+// redacted by who writes them.
 type Record struct {
 	Kind Kind      `json:"kind"`
 	Time time.Time `json:"time"`
@@ -40,8 +42,8 @@ type Record struct {
 	Change  *Change         `json:"change,omitempty"`
 	Inverse []Change        `json:"inverse,omitempty"` // in the order in which they are to be applied
 	Again   bool            `json:"again,omitempty"`   // of a Done: found undone by looking, to be made again
-	Outcome json.RawMessage `json:"outcome,omitempty"` // the engine's; opaque here
-	Result  json.RawMessage `json:"result,omitempty"`  // the engine's; opaque here
+	Outcome json.RawMessage `json:"outcome,omitempty"` // the engine's; opaque here, sealed on disk
+	Result  json.RawMessage `json:"result,omitempty"`  // the same
 	Error   string          `json:"error,omitempty"`
 	Code    int             `json:"code,omitempty"`
 }
@@ -53,8 +55,7 @@ type Change struct {
 	As      string          `json:"as,omitempty"`
 	Kind    string          `json:"kind"`
 	Summary string          `json:"summary"`
-	Digest  string          `json:"digest"` // equal for two plans of the same thing
-	Data    json.RawMessage `json:"data"`
+	Data    json.RawMessage `json:"data"` // opaque here; sealed on disk
 }
 
 // Run is what a run was started with.
@@ -64,8 +65,9 @@ type Run struct {
 	User      string          `json:"user"`
 	Machine   string          `json:"machine"` // control machine
 	PID       int             `json:"pid"`
-	Playbook  string          `json:"playbook"`        // as it was named
-	Builtin   bool            `json:"builtin"`         //
+	Playbook  string          `json:"playbook"` // as it was named
+	Builtin   bool            `json:"builtin,omitempty"`
+	Undo      string          `json:"undo,omitempty"`  // run that this one takes back
 	Dir       string          `json:"dir"`             // working folder
 	Playbooks string          `json:"playbook_sha256"` // of the playbook and its vars_files
 	Inventory string          `json:"inventory_sha256"`

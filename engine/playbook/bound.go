@@ -35,6 +35,11 @@ type BoundStep struct {
 	play *Play
 }
 
+// NewStep makes a step that no file holds, for a task of the engine's own.
+func NewStep(p *Play, s *Step, def *task.Definition, risk change.Risk) *BoundStep {
+	return &BoundStep{Step: s, Def: def, play: p, risk: risk}
+}
+
 // Title is the heading: the play's name, else its hosts pattern.
 func (p *BoundPlay) Title() string {
 	if p.Name != "" {

@@ -52,7 +52,8 @@ no shell reads them. For pipes: dayops exec all -- sh -c 'df | tail -1'.`,
 		},
 	}
 	f.connectFlags(cmd.Flags())
-	f.approvalFlags(cmd.Flags())
+	f.changeFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "the command only reads: take no lock and keep no journal")
 	cmd.Flags().SetInterspersed(true)
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -22,16 +23,20 @@ import (
 	"github.com/dayops/dayops/engine/conn"
 )
 
-// asideEnv overrides where hosts keep what is moved aside.
-const asideEnv = "DAYOPS_ASIDE"
+// hostDirEnv overrides where hosts keep what dayops leaves there: the lock, the
+// records of commands, and what is moved aside.
+const hostDirEnv = "DAYOPS_HOST_DIR"
 
-// asideFolder is "" for the usual place.
-func (a *app) asideFolder() (string, error) {
-	dir := a.getenv(asideEnv)
-	if dir != "" && (!filepath.IsAbs(dir) || filepath.Clean(dir) == "/") {
-		return "", usage("an absolute path below /", "%s=%s is no folder for what is moved aside", asideEnv, dir)
+// hostFolders are "" for the usual places.
+func (a *app) hostFolders() (dir, aside string, err error) {
+	dir = a.getenv(hostDirEnv)
+	if dir == "" {
+		return "", "", nil
 	}
-	return dir, nil
+	if !filepath.IsAbs(dir) || filepath.Clean(dir) == "/" {
+		return "", "", usage("an absolute path below /", "%s=%s is no folder for hosts", hostDirEnv, dir)
+	}
+	return dir, path.Join(dir, "aside"), nil
 }
 
 type asideFlags struct {
@@ -46,7 +51,7 @@ func (a *app) asideCommand() *cobra.Command {
 		Use: "aside PATTERN", Short: "List what dayops moved aside on hosts, or remove it for good", GroupID: "work",
 		Long: `What a run removes from a host or replaces by something else is not deleted but
 moved aside: below ` + change.AsideRoot + ` for root, ~/.local/state/dayops/aside for
-others, or $` + asideEnv + `. Each account has its own: ask with -b for root's.
+others, or $` + hostDirEnv + `/aside. Each account has its own: ask with -b for root's.
 Nothing is removed without --purge and a yes.`,
 		Example: "  dayops aside all -b\n  dayops aside node-1 -b --purge --run 7f3c",
 		Args:    cobra.ExactArgs(1),
@@ -104,7 +109,7 @@ func (a *app) aside(f *asideFlags, pattern string) error {
 }
 
 func (a *app) asideHosts(f *asideFlags, pattern string) ([]*asideHost, error) {
-	dir, err := a.asideFolder()
+	_, dir, err := a.hostFolders()
 	if err != nil {
 		return nil, err
 	}

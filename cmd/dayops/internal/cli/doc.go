@@ -18,7 +18,7 @@ import (
 
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.runCommand(), a.planCommand(), a.pingCommand(), a.execCommand(), a.trustCommand(), a.asideCommand(), a.unlockCommand(), a.initCommand(),
+		a.runCommand(), a.planCommand(), a.pingCommand(), a.execCommand(), a.trustCommand(), a.asideCommand(), a.resumeCommand(), a.undoCommand(), a.unlockCommand(), a.initCommand(),
 		a.validateCommand(), a.inventoryCommand(), a.playbooksCommand(), a.docCommand(), a.historyCommand(),
 	}
 }

@@ -2,12 +2,8 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"os/user"
@@ -33,7 +29,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
-	aside, err := a.asideFolder()
+	hostDir, aside, err := a.hostFolders()
 	if err != nil {
 		return err
 	}
@@ -41,30 +37,45 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
-	id, record, err := a.record()
+	rec := j.record
+	if rec == nil {
+		if rec, err = a.begin(f, j); err != nil {
+			return err
+		}
+	}
+	defer rec.Close()
+	owner := a.owner(rec.id)
+	lock, err := a.inventoryLock(j.sources, owner)
 	if err != nil {
 		return err
 	}
-	defer record.Close()
+	defer lock.Close()
 	red := &secret.Redactor{}
 	red.Add(login.Password.Reveal())
 	red.Add(login.BecomePassword.Reveal())
-	kept := view.NewJSON(record)
+	kept := view.NewJSON(rec.events)
 	dialer := a.dialer()
 	defer dialer.Close()
 	ctx, stop, done := a.signals(ctx)
 	defer done()
 	rep := engine.Run(ctx, engine.Options{
-		RunID: id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
-		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, Aside: aside, Stop: stop,
+		RunID: rec.id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
+		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, HostDir: hostDir, Aside: aside, Stop: stop,
 		Approve: approved, Approver: a.approver(f, stop), Retype: a.retype,
+		Journal: rec.journal, Memory: rec.memory, OpenBlob: rec.history.OpenBlob, Answers: j.answers, Owner: owner, LockExpiry: f.lockExpiry, Lock: lock.take,
 		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
 	})
 	if err := errors.Join(lineError(shown), kept.Err()); err != nil {
-		return fmt.Errorf("not all of run %s could be written down: %w", id, err)
+		return fmt.Errorf("not all of run %s could be written down: %w", rec.id, err)
 	}
-	if code, _ := codeOf(rep, f.detailed); code != exitDone {
+	code, _ := codeOf(rep, f.detailed)
+	if rec.journal != nil {
+		if err := rec.journal.Append(journal.Record{Kind: journal.Ended, Time: a.now().UTC(), Code: code}); err != nil {
+			return err
+		}
+	}
+	if code != exitDone {
 		return &errShown{code}
 	}
 	return nil
@@ -91,28 +102,6 @@ func lineError(s event.Sink) error {
 		return j.Err()
 	}
 	return nil
-}
-
-// record begins the history of a run under a new short id.
-func (a *app) record() (string, io.WriteCloser, error) {
-	dir, err := a.stateDir()
-	if err != nil {
-		return "", nil, err
-	}
-	h := journal.Open(dir)
-	for range 10 {
-		var b [3]byte
-		if _, err := rand.Read(b[:]); err != nil {
-			return "", nil, err
-		}
-		id := hex.EncodeToString(b[:])
-		w, err := h.Begin(id)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		return id, w, err
-	}
-	return "", nil, fmt.Errorf("no free run id below %s", dir)
 }
 
 // shown is what shows the run: JSON lines or text, with a bar on a terminal.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -13,6 +14,7 @@ import (
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/conn/ssh"
+	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/secret"
 )
@@ -43,8 +45,10 @@ type flags struct {
 	syntaxCheck    bool
 	detailed       bool
 
-	yes     bool   // -y
-	approve string // the highest risk that is approved
+	yes        bool          // -y
+	approve    string        // the highest risk that is approved
+	readOnly   bool          // the commands only read
+	lockExpiry time.Duration // of the locks on hosts
 
 	output     string
 	verbose    int
@@ -86,10 +90,11 @@ func (f *flags) connectFlags(fs *pflag.FlagSet) {
 	f.outputFlags(fs)
 }
 
-// approvalFlags are those of commands that change hosts.
-func (f *flags) approvalFlags(fs *pflag.FlagSet) {
+// changeFlags are those of commands that change hosts.
+func (f *flags) changeFlags(fs *pflag.FlagSet) {
 	fs.BoolVarP(&f.yes, "yes", "y", false, "approve disruptive changes: restarts of what others rely on, reboots; never a loss of data")
 	fs.StringVar(&f.approve, "approve", "", "approve changes up to this risk without asking: disruptive or destructive")
+	fs.DurationVar(&f.lockExpiry, "lock-expiry", guard.Expiry, "how long a host stays locked after the last sign of life of this program")
 }
 
 func (f *flags) outputFlags(fs *pflag.FlagSet) {

@@ -39,7 +39,7 @@ is done on any host, with exit code 6.`,
 		RunE:    func(_ *cobra.Command, args []string) error { return a.playbook(&f, args[0]) },
 	}
 	f.playbookFlags(cmd.Flags())
-	f.approvalFlags(cmd.Flags())
+	f.changeFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.check, "check", "C", false, "dry run: say what would change and change nothing")
 	cmd.Flags().BoolVarP(&f.diff, "diff", "D", false, "show what changes inside files")
 	cmd.ValidArgsFunction = a.completePlaybooks
@@ -129,6 +129,9 @@ type job struct {
 	sources []string
 	bound   *playbook.Bound
 	extra   *strictyaml.Node
+	undo    string                  // run that it takes back
+	record  *record                 // of a run that is taken up again
+	answers map[int64]engine.Answer // of a person, to what cannot be known
 }
 
 // bind collects the mistakes of all files: inventory, playbook, variables, and what does not fit together.

@@ -21,6 +21,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir+"/home")
 			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
+			env.Setenv("DAYOPS_HOST_DIR", env.WorkDir+"/host") // all tests share this machine
 			env.Setenv("TERM", "dumb")
 			return os.Mkdir(env.WorkDir+"/home", 0o700)
 		},

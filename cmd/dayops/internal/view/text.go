@@ -141,6 +141,9 @@ func (t *Text) result(e event.Event) {
 	if e.Item != "" {
 		text = strings.TrimSpace("(" + Line(e.Item) + ")  " + text)
 	}
+	if e.Earlier {
+		text = strings.TrimSpace(text + "  (done before the resume)")
+	}
 	inline := text == "" && len(e.Changes) == 1
 	switch {
 	case inline && e.RC != nil:

@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dayops/dayops/engine"
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/playbooks"
+)
+
+type resumeFlags struct {
+	flags
+	retryFailed bool
+	changed     bool
+	done, again []int64
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	var f resumeFlags
+	cmd := &cobra.Command{
+		Use: "resume [RUN]", Short: "Finish a run that was killed, cut off or interrupted", GroupID: "work",
+		Long: `Take a run up again where it was: what is done is not done again, what was begun
+and is not known to have ended is looked for on the hosts, and what was stopped
+is started again first. Without RUN: your last run that did not end.
+
+Playbook, inventory and options are those of the run; a playbook or inventory
+that was changed since is refused. A command without a probe whose process died
+on the host cannot be known: it is named, and --done ID or --again ID says what
+to make of it. A run that ended with failures is taken up with --retry-failed.`,
+		Example: "  dayops resume\n  dayops resume 7f3c --retry-failed",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			run := ""
+			if len(args) > 0 {
+				run = args[0]
+			}
+			return a.resume(&f, run)
+		},
+	}
+	f.connectFlags(cmd.Flags())
+	f.changeFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&f.retryFailed, "retry-failed", false, "take up only the hosts that failed or could not be reached")
+	cmd.Flags().BoolVar(&f.changed, "accept-changes", false, "go on although playbook or inventory were changed since")
+	cmd.Flags().Int64SliceVar(&f.done, "done", nil, "this change, named by an earlier resume, was made")
+	cmd.Flags().Int64SliceVar(&f.again, "again", nil, "this change was not made, or may be made again")
+	return cmd
+}
+
+func (a *app) resume(f *resumeFlags, run string) error {
+	h, err := a.history()
+	if err != nil {
+		return err
+	}
+	id, err := a.resumable(h, run, f.retryFailed)
+	if err != nil {
+		return err
+	}
+	jr, m, err := h.Resume(id)
+	switch {
+	case errors.Is(err, journal.ErrHeld):
+		return &coded{code: exitLocked, err: err, hint: "it goes on by itself; dayops history show " + id}
+	case errors.Is(err, os.ErrNotExist):
+		return usage("run the playbook again", "run %s only read, or was made by an older dayops: there is nothing to take up", id)
+	case err != nil:
+		return err
+	}
+	defer jr.Close()
+	if m.Ended && !f.retryFailed && m.Code != exitInterrupted {
+		return usage("dayops resume "+id+" --retry-failed", "run %s has ended: exit %d %s", id, m.Code, shortOf(m.Code))
+	}
+	if err := os.Chdir(m.Run.Dir); err != nil {
+		return usage("", "the working folder of run %s: %s", id, err)
+	}
+	j, err := a.again(f, m)
+	if err != nil {
+		return err
+	}
+	events, err := h.Reopen(id)
+	if err != nil {
+		return err
+	}
+	about, err := a.about(&f.flags, j, id)
+	if err != nil {
+		return errors.Join(err, events.Close())
+	}
+	if err := jr.Append(journal.Record{Kind: journal.Taken, Time: a.now().UTC(), Run: about}); err != nil {
+		return errors.Join(err, events.Close())
+	}
+	j.record = &record{id: id, history: h, events: events, journal: jr, memory: m}
+	j.answers = f.answers()
+	return a.execute(context.Background(), &f.flags, j)
+}
+
+func (f *resumeFlags) answers() map[int64]engine.Answer {
+	out := map[int64]engine.Answer{}
+	for _, id := range f.done {
+		out[id] = engine.AnswerDone
+	}
+	for _, id := range f.again {
+		out[id] = engine.AnswerAgain
+	}
+	return out
+}
+
+// resumable finds the run, or the last one that changed something and has not
+// ended, or ended with failures.
+func (a *app) resumable(h *journal.History, run string, failed bool) (string, error) {
+	if run != "" {
+		return a.findRun(h, run)
+	}
+	entries, _, err := h.List()
+	if err != nil {
+		return "", err
+	}
+	for _, e := range slices.Backward(entries) {
+		if e.Check || e.Ended && e.Code != exitInterrupted && (!failed || e.Code == exitDone) {
+			continue
+		}
+		if _, err := h.Read(e.Run); err == nil && !h.Held(e.Run) {
+			return e.Run, nil
+		}
+	}
+	return "", usage("dayops history", "there is no run to take up")
+}
+
+// again binds what the run was started with.
+func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
+	var k keptFlags
+	if err := json.Unmarshal(m.Run.Options, &k); err != nil {
+		return nil, fmt.Errorf("the options of run %s: %w", m.Run.ID, err)
+	}
+	err := f.take(k)
+	if err != nil {
+		return nil, err
+	}
+	f.inventory = m.Run.Sources
+	var retry []string
+	if f.retryFailed {
+		if retry, err = a.unfinished(m.Run.ID); err != nil {
+			return nil, err
+		}
+		engine.ForgetFailed(m, retry)
+	}
+	j, err := a.bindAgain(f, m, retry)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, name := range k.Withheld {
+		if j.extra.Get(name) == nil {
+			missing = append(missing, name)
+		}
+	}
+	if missing != nil {
+		return nil, usage("-e "+missing[0]+"=...", "the run was given %s, which is secret and not kept", strings.Join(missing, ", "))
+	}
+	for _, d := range []struct{ what, was, is string }{
+		{"playbook", m.Run.Playbooks, j.bound.Digest()}, {"inventory", m.Run.Inventory, j.inv.Digest()},
+	} {
+		if d.was != d.is && !f.changed {
+			return nil, &coded{code: exitStale, err: fmt.Errorf("the %s of run %s was changed since", d.what, m.Run.ID), hint: "--accept-changes goes on with the new one"}
+		}
+	}
+	return j, nil
+}
+
+func (a *app) bindAgain(f *resumeFlags, m *journal.Memory, retry []string) (*job, error) {
+	if m.Run.Undo != "" {
+		return a.undoJob(&f.flags, m.Run.Undo, nil)
+	}
+	j, err := a.bind(&f.flags, func() (*playbook.Playbook, error) {
+		src, err := playbook.Find(m.Run.Playbook, playbooks.FS)
+		if err != nil {
+			return nil, err
+		}
+		return src.Load()
+	})
+	if err != nil || !f.retryFailed {
+		return j, err
+	}
+	for _, p := range j.bound.Plays {
+		p.Targets = slices.DeleteFunc(p.Targets, func(h string) bool { return !slices.Contains(retry, h) })
+		if len(p.Targets) == 0 && p.Empty == "" {
+			p.Empty = "no host of it failed"
+		}
+	}
+	return j, nil
+}
+
+// unfinished are the hosts that failed, were left incomplete or could not be
+// reached, by the last word of the record.
+func (a *app) unfinished(run string) ([]string, error) {
+	h, err := a.history()
+	if err != nil {
+		return nil, err
+	}
+	last := map[string]event.Counts{}
+	var order []string
+	err = h.Replay(run, func(e event.Event) {
+		if e.Kind == event.Recap && e.Counts != nil {
+			if _, seen := last[e.Host]; !seen {
+				order = append(order, e.Host)
+			}
+			last[e.Host] = *e.Counts
+		}
+	})
+	return slices.DeleteFunc(order, func(h string) bool { return last[h].Failed+last[h].Unreachable == 0 }), err
+}

@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// ledger is what stands between a plan and change.Apply: the lock on the host,
+// the journal before and after, and the memory of an earlier controller.
+type ledger struct {
+	r      *run
+	at     journal.Place
+	action bool // of an Action: what was made is not made again. A State is planned from what is there
+}
+
+// changesHost tells changes of the host itself from those that only read it.
+func changesHost(c change.Change) bool {
+	switch c := c.(type) {
+	case *change.Wait:
+		return false
+	case *change.Transfer:
+		return c.ToDir != ""
+	}
+	return true
+}
+
+// do makes a change. What an earlier controller is known to have made in the
+// same place is not made again.
+func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.Outcome, error) {
+	if l.r.opt.Journal == nil || !changesHost(c) {
+		return change.Apply(ctx, h, c)
+	}
+	raw, err := change.Encode(c, change.EncodeOptions{})
+	if err != nil {
+		return change.Outcome{}, err
+	}
+	made := journal.Change{Host: h.Name, As: h.As, Kind: c.Kind(), Summary: l.r.opt.Redactor.Redact(c.Summary()), Data: raw}
+	if out, ok := l.made(h.Name, c); ok {
+		return out, nil
+	}
+	lock, err := l.r.hold(ctx, h.Name, h.As)
+	if err != nil {
+		return change.Outcome{}, err
+	}
+	id := l.r.opt.Journal.NextID()
+	reads := h
+	h.Conn = lock.Conn(h.Conn, commandIDs(id))
+	inverse, err := change.Invert(ctx, h, c, l.r.opt.Journal)
+	if err != nil {
+		return change.Outcome{}, fmt.Errorf("keep what is there, for an undo: %w", err)
+	}
+	rec := journal.Record{Kind: journal.Intent, Time: l.r.opt.Now().UTC(), At: l.at, ID: id, Change: &made}
+	if rec.Inverse, err = l.r.keptChanges(inverse, h); err != nil {
+		return change.Outcome{}, err
+	}
+	if err := l.r.opt.Journal.Append(rec); err != nil {
+		return change.Outcome{}, err
+	}
+	out, err := change.Apply(ctx, h, c)
+	if isLost(err) {
+		return out, err // in doubt: a resume looks at the host
+	}
+	return out, together(err, l.close(ctx, id, reads, inverse, c, out, err))
+}
+
+// close journals how a change ended.
+func (l ledger) close(ctx context.Context, id int64, h change.Host, inverse []change.Change, c change.Change, out change.Outcome, failed error) error {
+	rec := journal.Record{Kind: journal.Done, Time: l.r.opt.Now().UTC(), At: l.at, ID: id}
+	if failed != nil {
+		rec.Kind, rec.Error = journal.Failed, l.r.opt.Redactor.Redact(failed.Error())
+	}
+	var err error
+	if rec.Outcome, err = json.Marshal(keepOutcome(out)); err != nil {
+		return err
+	}
+	if failed != nil {
+		out = change.Outcome{Changed: true} // how far it came, the host is asked
+	}
+	if rec.Inverse, err = l.r.refined(ctx, h, inverse, c, out); err != nil { // that of the intent stands
+		l.r.emit(event.Event{Kind: event.Note, Status: event.Warn, Host: h.Name, StepID: l.at.Step, Text: err.Error()})
+	}
+	return l.r.opt.Journal.Append(rec)
+}
+
+// refined are the inverses of a change that was made, as the journal keeps
+// them. It also looks at the host after an abort: the change stands there.
+func (r *run) refined(ctx context.Context, h change.Host, inverse []change.Change, c change.Change, out change.Outcome) ([]journal.Change, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), AbortGrace)
+	defer cancel()
+	inverse, err := change.Refine(ctx, h, inverse, c, out)
+	if err != nil {
+		return nil, fmt.Errorf("note what takes the change back: %w", err)
+	}
+	return r.keptChanges(inverse, h)
+}
+
+// commandIDs name the commands of change id on the host: 12.1, 12.2, ...
+func commandIDs(id int64) func() string {
+	var n atomic.Int64
+	return func() string { return strconv.FormatInt(id, 10) + "." + strconv.FormatInt(n.Add(1), 10) }
+}
+
+// keptChanges are cs as the journal keeps them. An inverse holds no content but
+// the names of blobs.
+func (r *run) keptChanges(cs []change.Change, h change.Host) ([]journal.Change, error) {
+	out := []journal.Change{}
+	for _, c := range cs {
+		raw, err := change.Encode(c, change.EncodeOptions{})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, journal.Change{Host: h.Name, As: h.As, Kind: c.Kind(), Summary: r.opt.Redactor.Redact(c.Summary()), Data: raw})
+	}
+	return out, nil
+}
+
+// made finds a change that is done in this place, each once.
+func (l ledger) made(host string, c change.Change) (change.Outcome, bool) {
+	m := l.r.opt.Memory
+	if m == nil || !l.action {
+		return change.Outcome{}, false
+	}
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	digest := change.Digest(c)
+	i := slices.IndexFunc(m.Steps, func(s *journal.Step) bool {
+		if s.At != l.at || s.State != journal.Done || s.Again || s.Change.Host != host || s.Change.Kind != c.Kind() || l.r.used[s.ID] {
+			return false
+		}
+		was, err := l.r.decode(l.r.opt.RunID, s.Change)
+		return err == nil && change.Digest(was) == digest
+	})
+	if i < 0 {
+		return change.Outcome{}, false
+	}
+	l.r.used[m.Steps[i].ID] = true
+	var k keptOutcome
+	if err := json.Unmarshal(m.Steps[i].Outcome, &k); err != nil {
+		return change.Outcome{}, false
+	}
+	return k.outcome(), true
+}
+
+// before tells whether an earlier controller changed something in this place:
+// a State task finds nothing left to do then, and has changed the host all the same.
+func (l ledger) before(host string) bool {
+	m := l.r.opt.Memory
+	return m != nil && slices.ContainsFunc(m.Steps, func(s *journal.Step) bool {
+		var k keptOutcome
+		return s.At == l.at && s.Change.Host == host && s.State == journal.Done && !s.Again && json.Unmarshal(s.Outcome, &k) == nil && k.Changed
+	})
+}
+
+// mustHold tells whether a plan changes a host whose lock is not held yet.
+func (r *run) mustHold(host, as string, p task.Plan) bool {
+	if r.opt.Journal == nil || r.opt.Check || r.holds.has(holdKey{host, as}) {
+		return false
+	}
+	return slices.ContainsFunc(p.Changes(), func(st task.Step) bool {
+		return (st.Host == "" || st.Host == host) && changesHost(st.Change)
+	})
+}
+
+// clock is the time that plans of a place are made with: that of the first
+// controller, so that a plan made again is the same.
+func (r *run) clock(at journal.Place) time.Time {
+	if r.opt.Memory != nil {
+		if p, ok := r.opt.Memory.Plans[at]; ok {
+			return p.Now
+		}
+	}
+	return r.opt.Now()
+}
+
+// announce journals what a plan must do in the end whatever happens, before
+// its first change. as gives the account for a step's host.
+func (r *run) announce(at journal.Place, now time.Time, p task.Plan, as func(host string) (name, account string)) error {
+	if r.opt.Journal == nil || !slices.ContainsFunc(p.Changes(), func(st task.Step) bool { return changesHost(st.Change) }) {
+		return nil
+	}
+	rec := journal.Record{Kind: journal.Planned, Time: r.opt.Now().UTC(), At: at, Now: now}
+	for _, st := range p.Finally {
+		raw, err := change.Encode(st.Change, change.EncodeOptions{Content: true})
+		if err != nil {
+			return err
+		}
+		host, account := as(st.Host)
+		rec.Finally = append(rec.Finally, journal.Change{Host: host, As: account, Kind: st.Change.Kind(), Summary: r.opt.Redactor.Redact(st.Change.Summary()), Data: raw})
+	}
+	if rec.Finally == nil {
+		return r.opt.Journal.Note(rec)
+	}
+	return r.opt.Journal.Append(rec)
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/guard"
+	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/reader"
+)
+
+// InDoubtError: a change was begun by an earlier controller, and nobody can
+// tell whether it was made: a command without a probe whose process died on the host.
+type InDoubtError struct {
+	Run     string
+	ID      int64
+	Host    string
+	Summary string
+	Why     string
+}
+
+func (e *InDoubtError) Error() string {
+	return fmt.Sprintf("change %d, %s, was begun and cannot be known: %s", e.ID, e.Summary, e.Why)
+}
+
+// recover settles what an earlier controller of the run left: changes of which
+// nothing is known are looked at, and what plans must do in the end is done.
+// Hosts on which that fails go no further.
+func (r *run) recover(ctx context.Context) {
+	m := r.opt.Memory
+	r.emit(event.Event{Kind: event.Note, Text: fmt.Sprintf("run %s is taken up again: %d changes are done, %d are looked at", r.opt.RunID,
+		len(m.Steps)-len(m.InDoubt()), len(m.InDoubt()))})
+	for _, p := range r.opt.Playbook.Plays {
+		r.play = p
+		byHost := map[string][]*journal.Step{}
+		for _, s := range m.InDoubt() {
+			if playOf(p, s.At.Step) {
+				byHost[s.Change.Host] = append(byHost[s.Change.Host], s)
+			}
+		}
+		finally := r.pendingFinally(p)
+		var hosts []*host
+		for _, name := range r.opt.Inventory.Hosts() {
+			if len(byHost[name])+len(finally[name]) > 0 {
+				hosts = append(hosts, r.host(name))
+			}
+		}
+		r.each(ctx, r.opt.Forks, hosts, func(h *host) {
+			if err := r.recoverHost(ctx, h, byHost[h.name()], finally[h.name()]); err != nil {
+				r.cannotGoOn(h, err)
+			}
+		})
+	}
+}
+
+// playOf tells whether a step, "1.3" or "1.h2", is of the play.
+func playOf(p *playbook.BoundPlay, step string) bool {
+	index, _, _ := strings.Cut(step, ".")
+	return index == fmt.Sprint(p.Index)
+}
+
+func (r *run) cannotGoOn(h *host, err error) {
+	if isLost(err) {
+		r.lose(h, nil, err)
+		return
+	}
+	r.mu.Lock()
+	h.failed = true
+	h.counts.Failed++
+	r.report.Failed = true
+	r.mu.Unlock()
+	e := event.Event{Kind: event.Result, Play: r.play.Title(), Step: "resume", Host: h.name(), Status: event.Failed, Text: err.Error()}
+	e.Cause, e.Hint = explain(h.name(), err)
+	r.emit(e)
+}
+
+// pending is a Finally step of a plan that nobody finished.
+type pending struct {
+	at journal.Place
+	c  journal.Change
+}
+
+// pendingFinally are those of the play's plans, by host.
+func (r *run) pendingFinally(p *playbook.BoundPlay) map[string][]pending {
+	m, out := r.opt.Memory, map[string][]pending{}
+	var places []journal.Place
+	for at := range m.Plans {
+		places = append(places, at)
+	}
+	slices.SortFunc(places, func(a, b journal.Place) int { return m.Plans[a].Now.Compare(m.Plans[b].Now) })
+	for _, at := range places {
+		through := journal.Place{Step: at.Step, Host: at.Host, Item: at.Item}
+		if _, finished := m.Results[through]; finished || !playOf(p, at.Step) {
+			continue
+		}
+		for _, c := range m.Plans[at].Finally {
+			out[c.Host] = append(out[c.Host], pending{at, c})
+		}
+	}
+	return out
+}
+
+func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, finally []pending) error {
+	l, err := r.connect(ctx, h.name())
+	if err != nil {
+		return err
+	}
+	for _, s := range doubts {
+		if _, err := r.hold(ctx, h.name(), s.Change.As); err != nil {
+			return err
+		}
+		if err := r.resolve(ctx, l.conn, s); err != nil {
+			return err
+		}
+	}
+	for _, p := range finally {
+		c, err := r.decode(r.opt.RunID, p.c)
+		if err != nil {
+			return err
+		}
+		r.emit(event.Event{Kind: event.Note, Host: h.name(), StepID: p.at.Step, Text: "left over by the end of the last controller: " + c.Summary()})
+		if _, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(h.name(), l.conn, p.c.As), c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onHost is what changes are applied to outside of any step.
+func (r *run) onHost(name string, c conn.Conn, as string) change.Host {
+	return r.changeHost(name, &item{r: r, conn: c, as: as, base: reader.New(c, as)})
+}
+
+func (r *run) decode(run string, c journal.Change) (change.Change, error) {
+	return change.Decode(c.Kind, c.Data, change.DecodeOptions{Open: func(ref string) (io.ReadCloser, error) { return r.opt.OpenBlob(run, ref) }})
+}
+
+// resolve finds out what became of one change: by the host's own record of the
+// commands, then by looking at what should have changed.
+func (r *run) resolve(ctx context.Context, c conn.Conn, s *journal.Step) error {
+	last, err := r.commands(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	ch, err := r.decode(r.opt.RunID, s.Change)
+	if err != nil {
+		return err
+	}
+	rec := journal.Record{Kind: journal.Done, Time: r.opt.Now().UTC(), At: s.At, ID: s.ID}
+	out, known, err := r.outcome(ctx, c, s, ch, last)
+	switch {
+	case err != nil:
+		return err
+	case known && out == nil:
+		rec.Again = true
+	default:
+		if rec.Outcome, err = json.Marshal(keepOutcome(*out)); err != nil {
+			return err
+		}
+		var inverse []change.Change
+		for _, kept := range s.Inverse {
+			i, err := r.decode(r.opt.RunID, kept)
+			if err != nil {
+				return err
+			}
+			inverse = append(inverse, i)
+		}
+		if rec.Inverse, err = r.refined(ctx, r.onHost(s.Change.Host, c, s.Change.As), inverse, ch, change.Outcome{Changed: true}); err != nil {
+			return err
+		}
+		s.Inverse = rec.Inverse
+	}
+	s.State, s.Again, s.Outcome = rec.Kind, rec.Again, rec.Outcome
+	return r.opt.Journal.Append(rec)
+}
+
+// outcome is what a change in doubt gave; nil and true when it was not made.
+func (r *run) outcome(ctx context.Context, c conn.Conn, s *journal.Step, ch change.Change, last guard.Record) (*change.Outcome, bool, error) {
+	doubt := &InDoubtError{Run: r.opt.RunID, ID: s.ID, Host: s.Change.Host, Summary: s.Change.Summary}
+	if answered := r.opt.Answers[s.ID]; answered != "" {
+		if answered == AnswerAgain {
+			return nil, true, nil
+		}
+		return &change.Outcome{Changed: true}, true, nil
+	}
+	if ch.Opaque() || repeats(ch) {
+		switch last.State {
+		case guard.Absent:
+			if !last.Rebooted {
+				return nil, true, nil
+			}
+		case guard.Ended:
+			return r.ended(ch, last), true, nil
+		}
+		if doubt.Why = "its process ended without a word (killed, or the host went down)"; ch.Opaque() {
+			return nil, false, doubt
+		}
+	}
+	where, err := change.Observe(ctx, r.onHost(s.Change.Host, c, s.Change.As), ch)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case where == change.After:
+		return &change.Outcome{Changed: true}, true, nil
+	}
+	// At Neither the step is planned anew from what is there, as at Before.
+	return nil, true, nil
+}
+
+// repeats tells changes that look the same before and after: restarts.
+func repeats(c change.Change) bool {
+	u, ok := c.(*change.Unit)
+	return ok && (u.Restart || u.Reload)
+}
+
+func (r *run) ended(ch change.Change, last guard.Record) *change.Outcome {
+	out := &change.Outcome{Changed: true}
+	if ch.Kind() == "exec" {
+		out.Exec = &conn.Result{Code: last.Code, Stdout: conn.Capture{Head: last.Stdout}, Stderr: conn.Capture{Head: last.Stderr}}
+	}
+	return out
+}
+
+// maxCommands bounds the commands of one change.
+const maxCommands = 1000
+
+// commands waits for those commands of a change that still run, and returns the
+// record of the last that was begun.
+func (r *run) commands(ctx context.Context, c conn.Conn, s *journal.Step) (last guard.Record, err error) {
+	last.State = guard.Absent
+	lock, err := r.hold(ctx, s.Change.Host, s.Change.As)
+	if err != nil {
+		return last, err
+	}
+	next := commandIDs(s.ID)
+	for range maxCommands {
+		rec, err := guard.Await(ctx, c, s.Change.As, lock.Dir, r.opt.RunID, next(), ChangeLimit)
+		if err != nil || rec.State == guard.Absent {
+			last.Rebooted = last.Rebooted || rec.Rebooted
+			return last, err
+		}
+		last = rec
+	}
+	return last, errors.New("a change has too many commands")
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/engine/strictyaml"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// UndoOptions say what of a run is taken back.
+type UndoOptions struct {
+	Hosts    []string // nil: all
+	Force    []string // paths and units that are taken back although somebody changed them since
+	OpenBlob func(name string) (io.ReadCloser, error)
+}
+
+// Undo makes a playbook that takes back what a run changed, the last change
+// first. It goes through plan, approval, journal and locks as any other. A
+// change that somebody has altered since is left alone and named.
+func Undo(m *journal.Memory, opt UndoOptions) (*playbook.Bound, error) {
+	parts, err := undoParts(m, opt)
+	if err != nil || len(parts) == 0 {
+		return nil, err
+	}
+	at := strictyaml.FromAny("undo "+m.Run.ID, source.Pos{File: "undo " + m.Run.ID})
+	no := false
+	play := &playbook.Play{At: at, Index: 1, Name: "Undo run " + m.Run.ID, Hosts: at, GatherFacts: &no}
+	bound := &playbook.BoundPlay{Play: play}
+	for i, p := range parts {
+		def := undoTask(p, opt.Force)
+		risk := change.Safe
+		for host, steps := range p.steps {
+			if !slices.Contains(bound.Targets, host) {
+				bound.Targets = append(bound.Targets, host)
+			}
+			for _, s := range steps {
+				risk = max(risk, riskOf(s.inverse))
+			}
+		}
+		step := &playbook.Step{At: at, ID: fmt.Sprintf("1.%d", i+1), Task: def.Name, TaskAt: at,
+			Params: strictyaml.FromAny(map[string]any{"host": "{{ inventory_hostname }}"}, at.Pos),
+			Vars:   strictyaml.FromAny(p.login(), at.Pos)}
+		bound.Steps = append(bound.Steps, playbook.NewStep(play, step, def, risk))
+	}
+	slices.Sort(bound.Targets)
+	pb := &playbook.Playbook{File: "undo " + m.Run.ID, Dir: ".", Plays: []*playbook.Play{play}}
+	return &playbook.Bound{Playbook: pb, Plays: []*playbook.BoundPlay{bound}}, nil
+}
+
+func riskOf(cs []change.Change) change.Risk {
+	risk := change.Safe
+	for _, c := range cs {
+		risk = max(risk, c.Risk())
+	}
+	return risk
+}
+
+// undoPart is a row of changes that one account made.
+type undoPart struct {
+	as    string
+	steps map[string][]undoStep // by host
+}
+
+// login is what makes the step work as the account that made the changes.
+func (p *undoPart) login() map[string]any {
+	if p.as == "" {
+		return map[string]any{"ansible_become": false}
+	}
+	return map[string]any{"ansible_become": true, "ansible_become_user": p.as}
+}
+
+// undoStep is one change of the run and what takes it back.
+type undoStep struct {
+	id      int64
+	was     string // its summary
+	why     string // it cannot be taken back, or not wholly
+	inverse []change.Change
+}
+
+func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
+	var parts []*undoPart
+	for _, s := range slices.Backward(m.Steps) {
+		if !undoable(s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) {
+			continue
+		}
+		u := undoStep{id: s.ID, was: s.Change.Summary}
+		for _, kept := range s.Inverse {
+			c, err := change.Decode(kept.Kind, kept.Data, change.DecodeOptions{Open: opt.OpenBlob})
+			if err != nil {
+				return nil, fmt.Errorf("the inverse of change %d: %w", s.ID, err)
+			}
+			u.inverse = append(u.inverse, c)
+		}
+		made, err := change.Decode(s.Change.Kind, s.Change.Data, change.DecodeOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("change %d: %w", s.ID, err)
+		}
+		if r := made.Reversal(); r.Class != change.Exact {
+			u.why = r.Class.String() + ": " + r.Why
+		}
+		if len(parts) == 0 || parts[len(parts)-1].as != s.Change.As {
+			parts = append(parts, &undoPart{as: s.Change.As, steps: map[string][]undoStep{}})
+		}
+		p := parts[len(parts)-1]
+		p.steps[s.Change.Host] = append(p.steps[s.Change.Host], u)
+	}
+	return parts, nil
+}
+
+// undoable leaves out what changed nothing for sure.
+func undoable(s *journal.Step) bool {
+	if s.Again {
+		return false
+	}
+	var k keptOutcome
+	return s.State != journal.Done || json.Unmarshal(s.Outcome, &k) != nil || k.Changed
+}
+
+type undoParams struct {
+	Host string `yaml:"host" doc:"whose changes" required:"true"`
+}
+
+// undoState is what Check finds of each change of a host.
+type undoState struct {
+	Do       []change.Change
+	Findings []task.Finding
+}
+
+type undoer struct {
+	part  *undoPart
+	force []string
+}
+
+func undoTask(p *undoPart, force []string) *task.Definition {
+	return task.Define(task.Spec[undoParams]{Name: "undo", Doc: "Take back what a run changed.",
+		Kind: func(undoParams) task.Kind { return task.Action },
+		MaxRisk: func(undoParams) change.Risk {
+			risk := change.Safe
+			for _, steps := range p.steps {
+				for _, s := range steps {
+					risk = max(risk, riskOf(s.inverse))
+				}
+			}
+			return risk
+		}}, undoer{p, force})
+}
+
+// Check looks at each inverse as the host would be after those before it.
+func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoState, error) {
+	var s undoState
+	overlay := &change.Overlay{}
+	over := change.Over(r, overlay)
+	for _, step := range u.part.steps[p.Host] {
+		if len(step.inverse) == 0 {
+			s.warn("cannot be undone: "+step.was, step.why)
+			continue
+		}
+		if step.why != "" {
+			s.warn("undone in part: "+step.was, step.why)
+		}
+		for _, c := range step.inverse {
+			ours, err := u.look(ctx, over, overlay, c, &s)
+			if err != nil {
+				return s, err
+			}
+			if !ours {
+				break // what follows builds on it
+			}
+		}
+	}
+	return s, nil
+}
+
+// look decides about one inverse; false when somebody else was there since.
+func (u undoer) look(ctx context.Context, r task.Reader, overlay *change.Overlay, c change.Change, s *undoState) (ours bool, err error) {
+	if slices.ContainsFunc(change.Touches(c), func(path string) bool { return slices.Contains(u.force, path) }) {
+		c = change.Forced(c)
+	}
+	where, err := change.Observe(ctx, change.Host{Reader: r}, c)
+	var unknown *change.UnknownError
+	if errors.As(err, &unknown) {
+		where, err = change.Before, nil // an inverse before it decides; applying it looks again
+	}
+	switch {
+	case err != nil:
+		return false, err
+	case where == change.Before:
+		if c, err = shown(ctx, r, c); err != nil {
+			return false, err
+		}
+		s.Do = append(s.Do, c)
+		change.Foresee(overlay, c)
+	case where == change.Neither:
+		s.warn("left alone, somebody changed it since: "+c.Summary(), "--force PATH takes it back all the same")
+		return false, nil
+	}
+	return true, nil
+}
+
+// maxShown is the size of files whose difference is shown.
+const maxShown = 256 << 10
+
+// shown gives a small Write its content and what it replaces, for the diff.
+func shown(ctx context.Context, r task.Reader, c change.Change) (change.Change, error) {
+	w, ok := c.(*change.Write)
+	if !ok || w.After.Size > maxShown || w.Before.Size > maxShown || w.After.Open == nil {
+		return c, nil
+	}
+	full := *w
+	f, err := w.After.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if full.After.Bytes, err = io.ReadAll(io.LimitReader(f, maxShown)); err != nil {
+		return nil, err
+	}
+	if w.Before.Exists && w.Before.Type == reader.Regular {
+		full.Was, err = r.ReadFile(ctx, w.Path, maxShown)
+	}
+	return &full, err
+}
+
+func (s *undoState) warn(text, hint string) {
+	s.Findings = append(s.Findings, task.Finding{Status: task.Warn, Text: text, Hint: hint})
+}
+
+// Plan is what Check found.
+func (u undoer) Plan(in task.Input[undoParams, undoState]) (task.Plan, error) {
+	p := task.Do(in.State.Do...)
+	p.Findings = in.State.Findings
+	return p, nil
+}
