@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
@@ -19,7 +20,7 @@ import (
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.planCommand(), a.pingCommand(), a.execCommand(), a.trustCommand(), a.asideCommand(), a.resumeCommand(), a.undoCommand(), a.unlockCommand(), a.initCommand(),
-		a.validateCommand(), a.inventoryCommand(), a.playbooksCommand(), a.docCommand(), a.historyCommand(),
+		a.validateCommand(), a.inventoryCommand(), a.playbooksCommand(), a.docCommand(), a.historyCommand(), a.reportCommand(),
 	}
 }
 
@@ -28,16 +29,17 @@ const (
 	docVariables = "variables"
 	docEvents    = "events"
 	docApprovals = "approvals"
+	docReport    = "report"
 )
 
 func (a *app) docCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doc [TASK]", Short: "What a task does, what it takes, what it gives", GroupID: "look",
-		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable\nwins, `dayops doc events` the form of --output json, `dayops doc approvals` which\nchanges need approval.",
+		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable\nwins, `dayops doc events` the form of --output json, `dayops doc report` that of\ndayops report --json, `dayops doc approvals` which changes need approval.",
 		Example: "  dayops doc\n  dayops doc host_backup\n  dayops doc variables",
 		Args:    cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(tasks.All().Names(), docVariables, docEvents, docApprovals), cobra.ShellCompDirectiveNoFileComp
+			return append(tasks.All().Names(), docVariables, docEvents, docReport, docApprovals), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -57,6 +59,7 @@ func (a *app) docList() {
 	fmt.Fprintf(a.out, "\n  %-14s %s\n", docVariables, "Where variables may be set, which wins, and what templates can do.")
 	fmt.Fprintf(a.out, "  %-14s %s\n", docApprovals, "Which changes need approval, and how many hosts they reach at once.")
 	fmt.Fprintf(a.out, "  %-14s %s\n", docEvents, "The JSON lines of --output json and of the history.")
+	fmt.Fprintf(a.out, "  %-14s %s\n", docReport, "The document of dayops report --json.")
 }
 
 func (a *app) doc(name string) error {
@@ -71,6 +74,10 @@ func (a *app) doc(name string) error {
 	}
 	if name == docEvents {
 		fmt.Fprint(a.out, event.Doc())
+		return nil
+	}
+	if name == docReport {
+		fmt.Fprint(a.out, view.ReportDoc())
 		return nil
 	}
 	reg := tasks.All()

@@ -53,7 +53,20 @@ func unsafeRune(r rune) bool {
 
 // block is multi-line text, each line safe, without trailing blank lines and
 // at most most lines long; how many were left out is the last line.
-func block(s string, most int) []string {
+func block(s string, most int) []string { return lines(s, most, Line) }
+
+// tabbed is block with tabs as they are: in a diff they matter.
+func tabbed(s string, most int) []string {
+	return lines(s, most, func(l string) string {
+		parts := strings.Split(l, "\t")
+		for i := range parts {
+			parts[i] = Line(parts[i])
+		}
+		return strings.Join(parts, "\t")
+	})
+}
+
+func lines(s string, most int, clean func(string) string) []string {
 	s = strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
 	if s == "" {
 		return nil
@@ -64,7 +77,7 @@ func block(s string, most int) []string {
 			out = append(out, fmt.Sprintf("... %d more lines", strings.Count(s, "\n")+1-most))
 			break
 		}
-		out = append(out, Line(l))
+		out = append(out, clean(l))
 	}
 	return out
 }

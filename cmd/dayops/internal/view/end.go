@@ -16,9 +16,9 @@ type failures struct {
 }
 
 type failureGroup struct {
-	step, cause, hint string
-	status            event.Status
-	hosts             []string
+	id, step, cause, hint string
+	status                event.Status
+	hosts                 []string
 }
 
 func (f *failures) add(e event.Event) {
@@ -32,7 +32,7 @@ func (f *failures) add(e event.Event) {
 		if f.groups == nil {
 			f.groups = map[string]*failureGroup{}
 		}
-		g = &failureGroup{step: e.Step, cause: cause, hint: e.Hint, status: e.Status}
+		g = &failureGroup{id: e.StepID, step: e.Step, cause: cause, hint: e.Hint, status: e.Status}
 		f.groups[key] = g
 		f.order = append(f.order, key)
 	}
@@ -113,17 +113,7 @@ func (t *Text) summary(e event.Event) {
 	if t.opt.Quiet && code == 0 {
 		return
 	}
-	word, colour := "DONE", green
-	switch {
-	case code == 3:
-		word, colour = "INCOMPLETE", yellow
-	case code == 6:
-		word, colour = "REFUSED", yellow
-	case code == 130:
-		word, colour = "INTERRUPTED", yellow
-	case code != 0 && code != 10:
-		word, colour = "FAILED", red
-	}
+	word, colour := outcomeOf(code)
 	changes, unknown := number(e.Data["changes"]), number(e.Data["unknown"])
 	verb := "changed"
 	if t.check {
@@ -147,6 +137,21 @@ func (t *Text) summary(e event.Event) {
 	if code != 0 {
 		t.printf("exit %d%s\n", code, bracket(Line(e.Text)))
 	}
+}
+
+// outcomeOf sums up an exit code in a word.
+func outcomeOf(code int) (word, colour string) {
+	switch code {
+	case 0, 10:
+		return "DONE", green
+	case 3:
+		return "INCOMPLETE", yellow
+	case 6:
+		return "REFUSED", yellow
+	case 130:
+		return "INTERRUPTED", yellow
+	}
+	return "FAILED", red
 }
 
 func bracket(s string) string {
