@@ -203,7 +203,7 @@ func deed(c Change) any {
 		}{c.Name, c.verbs()}
 	case *Package:
 		p := *c
-		p.Before, p.Was = nil, nil
+		p.Before, p.Was, p.Left = nil, nil, nil
 		return p
 	case *Exec:
 		e := *c

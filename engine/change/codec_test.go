@@ -28,7 +28,7 @@ func oneOfEach() []Change {
 		&Move{From: "/a", To: "/b", Before: f, Over: &f, Kept: true, Force: true},
 		&Remove{Path: "/a", Before: f, OnlyEmpty: true, Force: true},
 		unit,
-		&Package{Manager: "apt", Install: []string{"a=1"}, Remove: []string{"b"}, Latest: true, Refresh: true, Before: []reader.Package{{Name: "a", Version: "0", Arch: "all"}}, NoStart: true, Back: true, Was: []reader.Package{{Name: "c"}}},
+		&Package{Manager: "apt", Install: []string{"a=1"}, Remove: []string{"b"}, Latest: true, Refresh: true, Before: []reader.Package{{Name: "a", Version: "0", Arch: "all"}}, NoStart: true, Back: true, Was: []reader.Package{{Name: "c"}}, Left: []string{"d"}},
 		exec,
 		&Transfer{FromFile: &f, FromTree: &Tree{Root: "/r", Items: []TreeItem{{"/x", true, true, "w"}}, Exclude: []string{"*"}, MaxFile: 1, MaxTotal: 2, Packages: true, Trust: true},
 			ToLocal: "/l", ToSet: &SetTarget{Dir: "/d", Host: "h", Kind: "k", Facts: map[string]string{"a": "b"}}, ToDir: "/t", Note: "n"},

@@ -64,6 +64,9 @@ func runs(name string) bool {
 
 // Reversal is Partial: maintainer scripts leave traces.
 func (p *Package) Reversal() Reversal {
+	if len(p.Install)+len(p.Remove) == 0 {
+		return Reversal{Exact, "no package changes"}
+	}
 	return Reversal{Partial, "the old versions come back where a repository still has them; what maintainer scripts did stays"}
 }
 
@@ -147,6 +150,11 @@ func (p *Package) installed(ctx context.Context, h Host) ([]reader.Package, erro
 		}
 		names = append(names, n)
 	}
+	if p.Back { // names with old versions do not find the new ones
+		for _, b := range p.Before {
+			names = append(names, b.Name)
+		}
+	}
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -181,6 +189,9 @@ func (p *Package) moved(now []reader.Package) error {
 	return nil
 }
 
+// A manager that was ended half way leaves some of the packages changed, which
+// is Neither: it says which one differs, and what the plan saw of it.
+//
 // observe cannot tell for Latest without asking the repositories: that is
 // Before as long as the versions are as planned from, and After once they differ.
 func (p *Package) observe(ctx context.Context, h Host) (Where, error) {
@@ -227,6 +238,9 @@ func (p *Package) apply(ctx context.Context, h Host) (Outcome, error) {
 	}
 	if err := p.moved(before); err != nil {
 		return Outcome{}, err
+	}
+	if p.Back {
+		return p.goBack(ctx, h, install, remove)
 	}
 	args := slices.Concat([]string{p.Manager, flag(p.Refresh), flag(p.NoStart && p.Manager == "apt")},
 		[]string{fmt.Sprint(len(install))}, install, []string{fmt.Sprint(len(upgrade))}, upgrade, remove)

@@ -111,7 +111,8 @@ type Package struct {
 	Back bool
 	// Was is every package that was installed when Back was made, until Refine
 	// has compared it with what is installed afterwards.
-	Was []reader.Package
+	Was  []reader.Package
+	Left []string // apt, Back: packages whose configuration was left on the host before
 }
 
 // Exec runs a command whose effect dayops cannot know. Only command and shell

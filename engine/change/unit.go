@@ -278,14 +278,14 @@ func (u *Unit) effect(o *Overlay) {
 	if u.DaemonReload {
 		f.NeedReload = false
 	}
+	if u.Masked != nil && !*u.Masked && f.Masked() {
+		f.LoadState, f.UnitFileState = "loaded", "disabled"
+	}
 	if u.Enabled != nil && *u.Enabled != enabledEnough(f, *u.Enabled) {
 		f.UnitFileState = map[bool]string{true: "enabled", false: "disabled"}[*u.Enabled]
 	}
-	if u.Masked != nil && *u.Masked != f.Masked() {
-		f.LoadState, f.UnitFileState = "loaded", "disabled"
-		if *u.Masked {
-			f.LoadState, f.UnitFileState = "masked", "masked"
-		}
+	if u.Masked != nil && *u.Masked && !f.Masked() {
+		f.LoadState, f.UnitFileState = "masked", "masked"
 	}
 	want := u.Active
 	if want == nil && (u.Restart || u.Reload) {
