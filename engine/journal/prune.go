@@ -15,6 +15,9 @@ import (
 // prunedPrefix marks a run's folder on its way out: no run's id has a dot.
 const prunedPrefix = ".pruned-"
 
+// interrupted is the exit code of a run that was stopped half way.
+const interrupted = 130
+
 // Policy says which runs stay. A run goes only if every rule that is set lets it go.
 type Policy struct {
 	Keep   int       // the newest so many stay; 0: no rule
@@ -42,6 +45,8 @@ func (c Candidate) Stays(force bool) string {
 		return "has a record that cannot be read"
 	case !c.Ended && !force:
 		return "did not end: it could be resumed"
+	case c.Code == interrupted && !c.Check && !force:
+		return "was interrupted: it could be resumed"
 	}
 	return ""
 }

@@ -42,7 +42,7 @@ func exitCodes() []exitCode {
 		{exitRefused, "refused", "refused by a gate or for want of approval"},
 		{exitNotConverged, "not converged", "not converged: after its changes a task still wants to change something"},
 		{exitStale, "stale", "the plan is stale"},
-		{exitChanges, "changes", "plan --detailed-exitcode found changes"},
+		{exitChanges, "changes", "--detailed-exitcode: plan found changes, or history diff found differences"},
 		{exitLocked, "locked", "locked by another run"},
 		{exitInterrupted, "interrupted", "interrupted"},
 	}

@@ -46,7 +46,7 @@ func (a *app) historyCommand() *cobra.Command {
 		RunE:              func(_ *cobra.Command, args []string) error { return a.historyShow(&f, args[0]) },
 		ValidArgsFunction: a.completeRuns,
 	}
-	cmd.AddCommand(list, show, a.pruneCommand(&f))
+	cmd.AddCommand(list, show, a.diffCommand(&f), a.pruneCommand(&f))
 	return cmd
 }
 

@@ -24,7 +24,8 @@ type Report struct {
 	Who       string       `json:"who,omitempty" doc:"account@machine that ran it"`
 	Check     bool         `json:"check" doc:"a dry run: changed means would change"`
 	Start     time.Time    `json:"start" doc:"of the first line"`
-	Seconds   float64      `json:"seconds" doc:"how long it took, up to the last line"`
+	Seconds   float64      `json:"seconds" doc:"how long it took, up to the last line; without the time before it was taken up again"`
+	Taken     int          `json:"taken" doc:"how often it was taken up again"`
 	Ended     bool         `json:"ended" doc:"false: still running, or it was killed; code means nothing then"`
 	Code      int          `json:"code" doc:"exit code"`
 	Text      string       `json:"text,omitempty" doc:"what the exit code means, and others that hold"`
@@ -37,6 +38,8 @@ type Report struct {
 	Plays     []ReportPlay `json:"plays" doc:"in order"`
 	Steps     []ReportStep `json:"steps" doc:"in the order in which they were begun"`
 	Hosts     []ReportHost `json:"hosts" doc:"in the order of the inventory"`
+
+	whole float64 // from start to the last line, pauses included
 }
 
 // Totals counts hosts, each once, by the worst that happened to it.
@@ -63,12 +66,13 @@ type Problem struct {
 
 // ReportNote is a line that belongs to no result.
 type ReportNote struct {
-	Status event.Status `json:"status,omitempty" doc:"warn, failed, ok; none: a decision"`
-	Host   string       `json:"host,omitempty" doc:"none: all hosts"`
-	Step   string       `json:"step,omitempty" doc:"name of the step"`
-	Text   string       `json:"text" doc:"what is said"`
-	Hosts  []string     `json:"hosts,omitempty" doc:"whom it concerns, where they are several"`
-	Next   string       `json:"next,omitempty" doc:"the command to type next"`
+	Status  event.Status `json:"status,omitempty" doc:"warn, failed, ok; none: a decision"`
+	Host    string       `json:"host,omitempty" doc:"none: all hosts"`
+	Step    string       `json:"step,omitempty" doc:"name of the step"`
+	Text    string       `json:"text" doc:"what is said"`
+	Details []string     `json:"details,omitempty" doc:"lines below it"`
+	Hosts   []string     `json:"hosts,omitempty" doc:"whom it concerns, where they are several"`
+	Next    string       `json:"next,omitempty" doc:"the command to type next"`
 }
 
 // ReportPlay is one play.

@@ -1,7 +1,6 @@
 package view
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -30,6 +29,7 @@ type Gather struct {
 	attempt int // grows when the run is taken up again
 	took    float64
 	last    time.Time
+	began   time.Time // of this attempt
 	spent   int
 }
 
@@ -42,10 +42,13 @@ func NewGather() *Gather {
 
 // Emit takes in one event.
 func (g *Gather) Emit(e event.Event) {
+	if e.Kind == event.RunStart {
+		g.begin(e.Time)
+	}
 	if !e.Time.IsZero() {
 		g.last = e.Time
 		if g.rep.Start.IsZero() {
-			g.rep.Start = e.Time
+			g.rep.Start, g.began = e.Time, e.Time
 		}
 	}
 	switch e.Kind {
@@ -61,7 +64,7 @@ func (g *Gather) Emit(e event.Event) {
 	case event.Result, event.Forecast, event.Unreachable:
 		g.result(e)
 	case event.Note:
-		g.rep.Notes = append(g.rep.Notes, ReportNote{Status: e.Status, Host: e.Host, Step: e.Step, Text: e.Text, Hosts: e.Hosts, Next: e.Hint})
+		g.rep.Notes = append(g.rep.Notes, ReportNote{Status: e.Status, Host: e.Host, Step: e.Step, Text: e.Text, Details: e.Details, Hosts: e.Hosts, Next: e.Hint})
 	case event.Recap:
 		g.closeStep()
 		g.host(e.Host).Counts = e.Counts
@@ -70,10 +73,21 @@ func (g *Gather) Emit(e event.Event) {
 	}
 }
 
+// begin ends an attempt that was cut off, before the next one's clock counts.
+func (g *Gather) begin(at time.Time) {
+	g.closeStep()
+	if g.attempt > 0 {
+		g.rep.Taken++
+		if !g.rep.Ended {
+			g.took += min(max(0, g.last.Sub(g.began).Seconds()), longest)
+		}
+	}
+	g.attempt++
+	g.began = at
+}
+
 func (g *Gather) runStart(e event.Event) {
 	r := &g.rep
-	g.closeStep()
-	g.attempt++
 	r.Run, r.Playbook, r.Ended = e.Run, e.Text, false
 	r.Check, _ = e.Data["check"].(bool)
 	if b, _ := e.Data["builtin"].(bool); b && !strings.HasPrefix(r.Playbook, "builtin:") {
@@ -202,10 +216,10 @@ func middle(s string, most int) string {
 func (g *Gather) Report() *Report {
 	g.closeStep()
 	r := &g.rep
-	r.Seconds = min(cmp.Or(g.took, g.since()), longest)
 	if !r.Ended {
-		r.Seconds = g.since()
+		g.took += min(max(0, g.last.Sub(g.began).Seconds()), longest)
 	}
+	r.Seconds, r.whole = min(g.took, longest), g.since()
 	g.leftFindings()
 	word, _ := outcomeOf(r.Code)
 	r.Outcome = strings.ToLower(word)

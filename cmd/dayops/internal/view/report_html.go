@@ -46,7 +46,7 @@ type htmlPage struct {
 	Tiles        []htmlCount
 	Problems     []htmlProblem
 	ProblemsLeft string
-	Notes        []Judgement
+	Notes        []htmlNote
 	Steps        []htmlStep
 	Hosts        []htmlHost
 	HostsLeft    string
@@ -57,6 +57,11 @@ type htmlFact struct{ Name, Value string }
 type htmlCount struct {
 	Status, Name string
 	N            int
+}
+
+type htmlNote struct {
+	Judgement
+	Details []string
 }
 
 type htmlProblem struct {
@@ -114,6 +119,9 @@ func (r *Report) facts() []htmlFact {
 		took += ", then nothing more was written: it is still running, or it was killed"
 	}
 	out := []htmlFact{{"Run", Line(r.Run)}, {"Started", r.Start.UTC().Format(time.DateTime) + " UTC"}, {"Took", took}}
+	if r.Taken > 0 {
+		out = append(out, htmlFact{"Taken up", count(r.Taken, "time") + " again"})
+	}
 	if strings.HasPrefix(r.Playbook, "builtin:") {
 		out = append(out, htmlFact{"Playbook", "built in"})
 	}
@@ -173,15 +181,16 @@ func (r *Report) said(p Problem) []string {
 	return nil
 }
 
-func (r *Report) htmlNotes() []Judgement {
-	var out []Judgement
+func (r *Report) htmlNotes() []htmlNote {
+	var out []htmlNote
 	for i, n := range r.Notes {
 		if i == pageGroups {
-			return append(out, Judgement{Text: fmt.Sprintf("%d more notes", len(r.Notes)-pageGroups)})
+			return append(out, htmlNote{Judgement: Judgement{Text: fmt.Sprintf("%d more notes", len(r.Notes)-pageGroups)}})
 		}
 		status := known(n.Status)
 		n.Status = ""
-		out = append(out, Judgement{Status: status, Text: cut(n.line(), 1000), Next: cut(Line(n.Next), 500)})
+		out = append(out, htmlNote{Judgement{Status: status, Text: cut(n.line(), 1000), Next: cut(Line(n.Next), 500)},
+			block(middle(strings.Join(n.Details, "\n"), pageBytes), pageLines)})
 	}
 	return out
 }
@@ -229,7 +238,7 @@ func (r *Report) bar(s Span, bad bool) string {
 	if bad {
 		least = 14
 	}
-	whole := max(r.Seconds, 0.001)
+	whole := max(r.Seconds, r.whole, 0.001)
 	from := min(1000-least, max(0, int(s.From/whole*1000)))
 	wide := min(1000-from, max(least, int(s.Seconds/whole*1000)))
 	return fmt.Sprintf("M%d 0h%dv10h-%dz", from, wide, wide)

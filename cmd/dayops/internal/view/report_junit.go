@@ -114,6 +114,9 @@ func (r *Report) runCase() junitCase {
 	var b strings.Builder
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "%s\n", n.line())
+		for _, d := range n.Details {
+			fmt.Fprintf(&b, "  %s\n", Line(d))
+		}
 	}
 	c.Out = b.String()
 	return c

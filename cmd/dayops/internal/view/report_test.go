@@ -157,6 +157,7 @@ func TestGatherTakenUpAgain(t *testing.T) {
 	g.Emit(result("a", event.Changed))
 	g.Emit(result("b", event.OK))
 	r := g.Report()
+	require.Equal(t, 1, r.Taken)
 	require.Equal(t, Totals{Hosts: 2, OK: 1, Changed: 1}, r.Totals)
 	require.Empty(t, r.Problems)
 	require.False(t, r.Ended)
