@@ -11,7 +11,10 @@ const GuardOutput = 256 << 10
 // natural end however the connection fares; engine/guard finds it again.
 //
 // A Result of a guarded command has no Signal: its Code is 128+n. Without
-// Cmd.Stdout, NUL bytes in the first line of an output are lost.
+// Cmd.Stdout, NUL bytes in the first line of an output are lost. An input that
+// was on its way when the connection broke ends early: a command that reads one
+// may have done something else than it was asked for, whatever its exit code.
+// The login shell must take line breaks in a command, which csh does not.
 type Guard struct {
 	Dir   string // absolute folder on the host, made by guard.Acquire, 0700: holds "lock" and "runs/<run>/"
 	Run   string // letters, digits, dots, dashes, underscores; as in ID and Token

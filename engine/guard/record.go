@@ -42,6 +42,11 @@ func Look(ctx context.Context, c conn.Conn, as, dir, run, id string) (Record, er
 	if err != nil {
 		return Record{}, err
 	}
+	return a.record(run, id)
+}
+
+// record reads what lookScript printed of command id.
+func (a answer) record(run, id string) (Record, error) {
 	r := Record{Code: int(a.number("code")), PID: int(a.number("pid")), Rebooted: a.word["rebooted"] != ""}
 	switch a.word["state"] {
 	case "Absent":
@@ -57,7 +62,7 @@ func Look(ctx context.Context, c conn.Conn, as, dir, run, id string) (Record, er
 	}
 	r.Began = time.Duration(max(0, min(a.number("age"), 1<<31))) * time.Second
 	out, errs := int(a.number("out")), int(a.number("err"))
-	if out < 0 || errs < 0 || out+errs < 0 || len(a.rest) < out+errs {
+	if out < 0 || errs < 0 || out > len(a.rest) || errs > len(a.rest)-out {
 		return Record{}, fmt.Errorf("the outputs of command %s of run %s came in part", id, run)
 	}
 	r.Stdout, r.Stderr = a.rest[:out:out], a.rest[out:out+errs:out+errs]

@@ -30,7 +30,7 @@ X
 
 X
 if [ -p /proc/self/fd/3 ]&&[ -p /proc/self/fd/5 ];then exec 4>/proc/self/fd/3 6>/proc/self/fd/5;read -r x <&3;read -r x <&5
-else rm -f "$g.p" "$g.q";mkfifo "$g.p" "$g.q"&&exec 7<>"$g.p" 8<>"$g.q"&&exec 3<"$g.p" 4>"$g.p" 5<"$g.q" 6>"$g.q" 7>&- 8>&-||{ echo "$m fault" >&2;exit 125;};fi
+else { [ -p "$g.q" ]||mkfifo "$g.p" "$g.q";}&&exec 7<>"$g.p" 8<>"$g.q"&&exec 3<"$g.p" 4>"$g.p" 5<"$g.q" 6>"$g.q" 7>&- 8>&-||{ echo "$m fault" >&2;exit 125;};fi
 `
 
 // guardRelay passes an output on for as long as somebody listens, keeps its
