@@ -73,6 +73,7 @@ func (h Host) script(ctx context.Context, text string, stdin io.Reader, args ...
 	return h.Conn.Run(ctx, conn.Cmd{
 		Argv: append([]string{"/bin/sh", "-c", scriptHead + text, "dayops"}, args...),
 		As:   h.As, Stdin: stdin, Limit: ChangeLimit, Env: map[string]string{"LC_ALL": "C"},
+		Text: !strings.Contains(text, `\0`),
 	})
 }
 

@@ -30,6 +30,12 @@ const (
 	Patience = 30 * time.Second // a resumed run waits so long for its own commands
 )
 
+// Bounds of what stays on a host.
+const (
+	keptMost = 64 << 20 // bytes of one run; checked at each Refresh
+	keptDays = 30       // records of runs that nobody has resumed
+)
+
 // Owner is who wants a lock.
 type Owner struct {
 	Run   string // letters, digits, dots, dashes, underscores
@@ -122,7 +128,7 @@ func Acquire(ctx context.Context, c conn.Conn, as string, o Owner, opt Options) 
 	defer cancel()
 	for {
 		code, a, err := operate(ctx, c, as, acquireScript, opt.Dir, token, o.Run, oneLine(o.User), oneLine(o.Host), strconv.Itoa(o.PID),
-			o.Start.UTC().Format(time.RFC3339), strconv.FormatInt(max(opt.Expiry, time.Second).Milliseconds()/10, 10), resume)
+			o.Start.UTC().Format(time.RFC3339), strconv.FormatInt(max(opt.Expiry, time.Second).Milliseconds()/10, 10), resume, strconv.Itoa(keptDays))
 		switch {
 		case err != nil:
 			return nil, err
@@ -165,7 +171,7 @@ func oneLine(s string) string {
 // Refresh puts the expiry off, also after a reboot of the host. It fails with
 // *conn.LockLostError when somebody else has the lock.
 func (l *Lock) Refresh(ctx context.Context) error {
-	_, _, err := operate(ctx, l.conn, l.as, refreshScript, l.Dir, l.Token)
+	_, _, err := operate(ctx, l.conn, l.as, refreshScript, l.Dir, l.Token, strconv.Itoa(keptMost>>10))
 	return l.lost(err)
 }
 

@@ -67,7 +67,7 @@ put() {
 `
 
 // acquireScript: $2 token, $3 run, $4 user, $5 host, $6 pid, $7 start, $8
-// expiry, $9 "resume" or "". Exit 0 taken, 10 held, 11 its own run's commands
+// expiry, $9 "resume" or "", $10 days that records of other runs are kept. Exit 0 taken, 10 held, 11 its own run's commands
 // still run. The token is written before the last look at the records: a
 // command is recorded before it looks at the token.
 const acquireScript = prelude + `
@@ -91,17 +91,24 @@ if [ -n "$tok" ]; then
   if [ -n "$found" ]; then mv -f -- "$d/.lock.old" "$d/lock"; show; printf %s "$found"; exit $held; fi
   rm -f -- "$d/.lock.old"
 fi
+find "$d/runs" -mindepth 1 -maxdepth 1 -type d ! -name "$3" -mtime +"${10}" -exec rm -rf -- {} + 2>/dev/null
 load
 show
 `
 
-// refreshScript: $2 token. Exit 12: it is another's, or nobody's.
+// refreshScript: $2 token, $3 KiB that the run's records may take: over that,
+// outputs of commands that have ended go. Exit 12: it is another's, or nobody's.
 const refreshScript = prelude + `
 [ -d "$d" ] || exit 12
 locked
 load
 [ -n "$tok" ] && [ "$tok" = "$2" ] || exit 12
 put "$tok" "$run" "$user" "$host" "$pid" "$start" "$lboot" "$expiry" "$taken" || exit 1
+size=$(du -sk -- "$d/runs/$run" 2>/dev/null) || exit 0
+if [ "${size%%[!0-9]*}" -gt "$3" ]; then
+  for f in "$d/runs/$run"/*.end; do rm -f -- "${f%.end}.out" "${f%.end}.err"; done
+fi
+exit 0
 `
 
 // releaseScript: $2 token, $3 run. Exit 11: commands of the run are still running.

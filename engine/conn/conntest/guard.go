@@ -45,7 +45,7 @@ func (g guards) file(t *testing.T, name string) string {
 // leaves a record.
 func guarded(t *testing.T, c conn.Conn) {
 	g := newGuards(t)
-	r := run(t, c, conn.Cmd{Argv: sh("echo out; echo err >&2; exit 7"), Guard: g.guard("a")})
+	r := run(t, c, conn.Cmd{Argv: sh("echo out; echo err >&2; exit 7"), Guard: g.guard("a"), Text: true})
 	require.Equal(t, conn.Result{Code: 7, Stdout: conn.Capture{Head: []byte("out\n")}, Stderr: conn.Capture{Head: []byte("err\n")}}, r)
 	require.Equal(t, "7\n", g.file(t, "a.end"))
 	require.Equal(t, "out\n", g.file(t, "a.out"))
@@ -68,6 +68,10 @@ func guarded(t *testing.T, c conn.Conn) {
 	r = run(t, c, conn.Cmd{Argv: sh(`printf '\n\n a\\b \nc'; printf '\n\n' >&2`), Guard: g.guard("h")})
 	require.Equal(t, "\n\n a\\b \nc", r.Stdout.String())
 	require.Equal(t, "\n\n", r.Stderr.String())
+	r = run(t, c, conn.Cmd{Argv: sh(`printf '\n\n a\\b \nc'; printf '\n\n' >&2`), Guard: g.guard("k"), Text: true})
+	require.Equal(t, "\n\n a\\b \nc", r.Stdout.String())
+	require.Equal(t, "\n\n", r.Stderr.String())
+	require.Equal(t, "a\x00b\n\x00", run(t, c, conn.Cmd{Argv: sh(`printf 'a\0b\n\0'`), Guard: g.guard("l")}).Stdout.String())
 	require.Equal(t, "x", run(t, c, conn.Cmd{Argv: []string{"cat"}, Stdin: strings.NewReader("x"), Guard: g.guard("i")}).Stdout.String())
 	require.Equal(t, "", run(t, c, conn.Cmd{Argv: []string{"cat"}, Guard: g.guard("j")}).Stdout.String())
 
@@ -91,7 +95,7 @@ func guardedOutput(t *testing.T, c conn.Conn) {
 	require.Equal(t, string(big[:conn.GuardOutput]), kept[:conn.GuardOutput])
 
 	text := []byte(strings.Repeat("0123456789abcde\n", 1<<18))
-	r := run(t, c, conn.Cmd{Argv: sh("cat; echo err >&2"), Stdin: bytes.NewReader(text), Guard: g.guard("b")})
+	r := run(t, c, conn.Cmd{Argv: sh("cat; echo err >&2"), Stdin: bytes.NewReader(text), Guard: g.guard("b"), Text: true})
 	require.Equal(t, int64(len(text)-conn.CaptureHead-conn.CaptureTail), r.Stdout.Dropped)
 	require.Equal(t, text[len(text)-conn.CaptureTail:], r.Stdout.Tail)
 	require.Equal(t, "err\n", r.Stderr.String())

@@ -47,7 +47,7 @@ func commandText(c conn.Cmd, id string, home bool) (string, error) {
 	}
 	b.WriteString(";exec " + Join(c.Argv))
 	if c.Guard != nil {
-		return guardText(*c.Guard, id, b.String(), c.Stdout != nil), nil
+		return guardText(*c.Guard, id, b.String(), !c.Text), nil
 	}
 	return fmt.Sprintf("echo %s;echo %s >&2;", id, id) + b.String(), nil
 }

@@ -36,7 +36,8 @@ else { [ -p "$g.q" ]||mkfifo "$g.p" "$g.q";}&&exec 7<>"$g.p" 8<>"$g.q"&&exec 3<"
 // guardRelay passes an output on for as long as somebody listens, keeps its
 // start on disk, and reads on until its end, so that the command never meets a
 // broken or a full pipe. Most commands say nothing, so a program is started
-// only with the first line, unless the output must be passed on to the byte.
+// only with the first line, unless the output must be passed on to the byte:
+// the shell that reads that line loses NUL bytes.
 const guardRelay = `relay(){ exec 4>&- 6>&- 2>/dev/null
 if [ "$2" ];then trap '' PIPE XFSZ HUP INT TERM;ulimit -f %[1]d
 else x=;e=0;IFS= read -r x||e=1

@@ -31,9 +31,7 @@ func TestGuardShells(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "lock"), []byte("token\nr\n"), 0o600))
 			run := func(id, script, stdin string, exact bool) (string, string, int) {
 				c := conn.Cmd{Argv: []string{"/bin/sh", "-c", script}, Guard: &conn.Guard{Dir: dir, Run: "r", ID: id, Token: "token"}}
-				if exact {
-					c.Stdout = &bytes.Buffer{}
-				}
+				c.Text = !exact
 				text, err := commandText(c, "0123456789abcdef", false)
 				require.NoError(t, err)
 				if name == "fifo" {

@@ -118,7 +118,7 @@ func (h *Host) catUpload(ctx context.Context, p conn.Put, temp string, r io.Read
 		up.ID += ".up"
 		guard = &up
 	}
-	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: r, Argv: []string{"/bin/sh", "-c", uploadScript, "dayops-put", temp, fmt.Sprint(p.Size)}, Guard: guard})
+	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: r, Argv: []string{"/bin/sh", "-c", uploadScript, "dayops-put", temp, fmt.Sprint(p.Size)}, Guard: guard, Text: true})
 	if err == nil && res.Code != 0 {
 		err = FileError("put", temp, res)
 	}
@@ -138,7 +138,7 @@ func (h *Host) commit(ctx context.Context, p conn.Put, temp string, size int64, 
 		how = "along"
 	}
 	target := operand(p.Path)
-	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: along, Guard: p.Guard, Argv: []string{
+	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: along, Guard: p.Guard, Text: true, Argv: []string{
 		"/bin/sh", "-c", commitScript, "dayops-put", target, temp, path.Dir(temp), octal(p.Mode), p.Owner, p.Group, fmt.Sprint(size), sum, how,
 	}})
 	if err == nil && res.Code != 0 {
