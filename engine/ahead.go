@@ -9,6 +9,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/task"
 )
@@ -17,7 +18,10 @@ import (
 // its own that know only what it foresees itself. What it says goes to sink.
 func (r *run) shadow(sink event.Sink) *run {
 	opt := r.opt
-	opt.Check, opt.Sink = true, sink
+	opt.Check, opt.Sink, opt.Saved = true, sink, nil
+	if r.opt.Saved != nil {
+		opt.Keep = &Keep{Seal: r.opt.Seal}
+	}
 	return &run{
 		opt: opt, shadows: true, pool: r.pool, sums: r.sums, hosts: map[string]*host{}, seen: &forecast{},
 		stream: &stream{run: opt.RunID, now: opt.Now, sink: sink, secret: opt.Redactor},
@@ -26,7 +30,7 @@ func (r *run) shadow(sink event.Sink) *run {
 
 // lookAhead forecasts the whole playbook, so that every refusal comes before
 // anything is done. Facts that it gathered are kept.
-func (r *run) lookAhead(ctx context.Context) *forecast {
+func (r *run) lookAhead(ctx context.Context) *run {
 	s := r.shadow(&ahead{next: r.stream})
 	s.plays(ctx)
 	for name, h := range s.hosts {
@@ -37,7 +41,7 @@ func (r *run) lookAhead(ctx context.Context) *forecast {
 	}
 	s.seen.sort(r.opt.Inventory.Hosts())
 	s.seen.changes, s.seen.unknown = s.report.Changes, s.report.Unknown
-	return s.seen
+	return s
 }
 
 // ahead is where a shadow's events go: a progress bar may show how far it is,
@@ -76,9 +80,10 @@ type seen struct {
 	unknown string
 	err     error
 	hidden  bool
-	risky   []task.Step // those of its changes that are not Safe; others may hold whole files
-	planned int         // how many changes it has
-	would   bool        // whether any of them changes something
+	risky   []task.Step    // those of its changes that are not Safe; others may hold whole files
+	planned int            // how many changes it has
+	would   bool           // whether any of them changes something
+	written *planfile.Step // for a saved plan
 }
 
 // plan puts in what a plan is made of.
@@ -123,7 +128,9 @@ func (r *run) see(h *host, s *playbook.BoundStep, res *result) {
 			key: key{s.ID, h.name(), i}, play: r.play.Title(), s: s, target: cmp.Or(it.target, h.name()), item: it.item, status: it.status,
 			unknown: it.unknown, err: it.err, hidden: it.hidden,
 		}
-		o.plan(it.planned)
+		if o.plan(it.planned); r.opt.Keep != nil {
+			o.written = written(o, it)
+		}
 		r.seen.by[o.key] = o
 		r.seen.order = append(r.seen.order, o)
 	}

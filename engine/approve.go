@@ -35,6 +35,7 @@ type RefusedError struct {
 	Need         change.Risk
 	Steps        []RefusedStep
 	Precondition bool
+	Moved        bool   // it is not what the saved plan says
 	Late         bool   // the run was under way
 	Type         string // the command to type; "" when no command helps
 }
@@ -44,6 +45,9 @@ func (e *RefusedError) Error() string {
 	if e.Precondition {
 		s := e.Steps[0]
 		return fmt.Sprintf("%q would lose data, and must not begin anywhere: on %s, %s", s.Step, list(s.Hosts), s.Why)
+	}
+	if s := e.Steps[0]; e.Moved {
+		return fmt.Sprintf("not as planned: %q on %s would now %s; %s", s.Step, list(s.Hosts), strings.Join(s.Changes, ", "), s.Why)
 	}
 	var what []string
 	for _, s := range e.Steps {
@@ -262,6 +266,9 @@ func (r *run) tellRefused(err error) {
 func (it *item) admit(ctx context.Context, plan task.Plan) (*admission, error) {
 	o := &seen{key: key{it.s.ID, it.h.name(), it.sc.n}, play: it.r.play.Title(), s: it.s, target: it.target, hidden: it.sc.hidden()}
 	o.plan(plan.Changes())
+	if err := it.r.asSaved(ctx, o, plan.Changes()); err != nil {
+		return nil, err
+	}
 	if err := it.r.allow(ctx, o); err != nil {
 		return nil, err
 	}
@@ -280,6 +287,9 @@ func (r *run) allowCluster(ctx context.Context, s *playbook.BoundStep, members [
 	for _, m := range members {
 		o := &seen{key: key{step: s.ID, host: m.h.name()}, play: r.play.Title(), s: s, target: m.h.name(), hidden: r.scope(m.h, s).hidden()}
 		o.plan(m.res.planned)
+		if err := r.asSaved(ctx, o, m.res.planned); err != nil {
+			return err
+		}
 		if err := r.allow(ctx, o); err != nil {
 			return err
 		}

@@ -157,7 +157,7 @@ func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []
 		return err
 	}
 	for _, m := range members {
-		m.res.planned = stepsOf(plan, m.h.name())
+		m.res.in, m.res.planned = &m.in, stepsOf(plan, m.h.name())
 		m.res.facts = plan.Facts[m.h.name()]
 		m.res.changes = describe(stepsOf(plan, m.h.name()), m.h.name(), r.scope(m.h, s).hidden())
 	}

@@ -128,7 +128,7 @@ func (it *item) work(ctx context.Context) result {
 		return it.r.planFailure(err)
 	}
 	res := result{findings: of(plan.Findings, it.h.name()), changes: describe(plan.Changes(), it.h.name(), it.sc.hidden()), facts: plan.Facts[it.h.name()],
-		planned: plan.Changes()}
+		planned: plan.Changes(), in: &in}
 	if err := failed(plan.Findings); err != nil {
 		res.status, res.err = event.Failed, err
 		res.own = it.s.Def.Result(in, res.outcome)

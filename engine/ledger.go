@@ -179,6 +179,9 @@ func (r *run) clock(at journal.Place) time.Time {
 			return p.Now
 		}
 	}
+	if !r.opt.PlanTime.IsZero() {
+		return r.opt.PlanTime
+	}
 	return r.opt.Now()
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/secret"
 	"github.com/dayops/dayops/engine/strictyaml"
@@ -54,6 +55,14 @@ type Options struct {
 	Retype func(need change.Risk) string
 	// Gates are asked before each change whose risk is above Safe.
 	Gates []Gate
+
+	// Keep, in a dry run, takes what a saved plan needs.
+	Keep *Keep
+	// Saved is a saved plan: the run does what it says or nothing. Seal is the one it was made with.
+	Saved *planfile.Plan
+	Seal  func(data []byte) string
+	// PlanTime is what tasks plan with as the time of now: that of the saved plan. Zero: the clock.
+	PlanTime time.Time
 
 	// HostDir is the folder on hosts for the lock and the records of commands; ""
 	// is guard's own choice.
@@ -124,6 +133,7 @@ type Report struct {
 	NotConverged bool // a State task's second plan was not empty
 	Locked       bool // another run has a host, or the inventory
 	Interrupted  bool
+	Stale        bool // the saved plan does not hold any more; nothing was done
 	Refused      bool // for want of approval, or by a gate
 	Changes      int  // hosts' steps that changed something, or would
 	Unknown      int  // hosts' steps whose plan depends on a step that has not run

@@ -33,6 +33,7 @@ type result struct {
 	items    []result
 	facts    map[string]any
 	planned  []task.Step
+	in       *task.AnyInput // what the plan was made of; nil without one
 }
 
 // registered is what `register` sees: the engine's keys and the task's own.

@@ -12,6 +12,7 @@ import (
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/localfile"
+	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/vars"
 )
@@ -38,6 +39,7 @@ type run struct {
 	gone  map[string]bool // hosts that have failed or were lost before this turn
 	once  map[string]*onceResult
 
+	saved    map[planfile.Key]*planfile.Step
 	shadows  bool      // a dry run inside a run: what it says is not shown
 	seen     *forecast // what a shadow saw
 	foreseen *forecast // of this run; nil without a forecast
@@ -70,6 +72,10 @@ func Run(ctx context.Context, opt Options) Report {
 	}
 	defer r.pool.close()
 	defer r.release()
+	r.saved = bySavedKey(opt.Saved)
+	if opt.Keep != nil {
+		r.seen = &forecast{}
+	}
 	start := opt.Now()
 	shown := map[string]any{"check": opt.Check, "forks": opt.Forks, "builtin": opt.Playbook.Builtin}
 	maps.Copy(shown, opt.Shown)
@@ -79,6 +85,9 @@ func Run(ctx context.Context, opt Options) Report {
 	}
 	if r.begins(ctx) {
 		r.plays(ctx)
+	}
+	if opt.Keep != nil {
+		r.keepAll(ctx, r.seen)
 	}
 	r.recap()
 	r.report.Interrupted = r.interrupted(ctx)
@@ -104,16 +113,41 @@ func (r *run) plays(ctx context.Context) {
 // begins tells whether the run may begin: it looks ahead where anything riskier
 // than Safe may happen, and asks for what nobody has approved.
 func (r *run) begins(ctx context.Context) bool {
-	if r.opt.Check || r.opt.Playbook.MaxRisk() == change.Safe {
+	if r.opt.Check || r.opt.Playbook.MaxRisk() == change.Safe && r.opt.Saved == nil {
 		return true
 	}
-	r.foreseen = r.lookAhead(ctx)
-	if r.interrupted(ctx) {
+	sh := r.lookAhead(ctx)
+	if r.foreseen = sh.seen; r.interrupted(ctx) {
+		return false
+	}
+	if r.opt.Saved != nil && !r.fresh(ctx, sh) {
 		return false
 	}
 	if err := r.permit(ctx, r.foreseen); err != nil {
 		r.report.Refused = true
 		r.tellRefused(err)
+		return false
+	}
+	return true
+}
+
+// fresh tells whether a saved plan still holds: every host answers, and nothing
+// that the plan stands on has moved.
+func (r *run) fresh(ctx context.Context, sh *run) bool {
+	if sh.report.Unreachable {
+		r.report.Unreachable = true
+		for _, name := range r.opt.Playbook.HostNames() {
+			if h := sh.hosts[name]; h != nil && h.lost != nil {
+				r.play = r.opt.Playbook.Plays[0]
+				r.lose(r.host(name), nil, h.lost)
+			}
+		}
+		r.emit(event.Event{Kind: event.Note, Status: event.Failed, Text: "a host of the plan cannot be reached: nothing was done on any host"})
+		return false
+	}
+	if err := r.stale(ctx, sh); err != nil {
+		r.report.Stale = true
+		r.tellStale(err)
 		return false
 	}
 	return true

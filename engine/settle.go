@@ -17,8 +17,6 @@ import (
 // counts, failed or lost, and the events.
 func (r *run) settle(h *host, s *playbook.BoundStep, res *result) {
 	sc := r.scope(h, s)
-	r.see(h, s, res)
-	r.compare(h, s, res)
 	if isLost(res.err) {
 		r.settleLost(h, s, sc, res)
 		return
@@ -28,6 +26,8 @@ func (r *run) settle(h *host, s *playbook.BoundStep, res *result) {
 			res.status = event.Ignored
 		}
 	}
+	r.see(h, s, res)
+	r.compare(h, s, res)
 	r.remember(h, s, res)
 	r.count(h, res)
 	r.notify(h, s, sc, res)

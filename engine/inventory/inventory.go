@@ -67,6 +67,19 @@ type Inventory struct {
 	invFiles   []varsDir           // group_vars and host_vars beside the sources
 	playFiles  []varsDir           // those beside the playbook
 	warnings   []*source.Mistake
+	files      []string // that were read
+}
+
+// Files lists the files that the inventory was read from, each once, in the
+// order in which they were read.
+func (inv *Inventory) Files() []string {
+	var out []string
+	for _, f := range inv.files {
+		if !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // Hosts lists every host in inventory order: that of Ansible's group all,

@@ -53,7 +53,7 @@ func Load(sources []string) (*Inventory, error) {
 // stand beside a playbook; inv itself is not changed.
 func (inv *Inventory) WithPlaybook(dir string) (*Inventory, error) {
 	c := *inv
-	c.warnings = slices.Clone(inv.warnings)
+	c.warnings, c.files = slices.Clone(inv.warnings), slices.Clone(inv.files)
 	b := &builder{inv: &c, mistakes: &source.Mistakes{}, warned: map[string]bool{}, checked: map[string]bool{}}
 	for _, w := range c.warnings {
 		b.warned[w.Text] = true
@@ -171,6 +171,7 @@ func (b *builder) readFile(path string) ([]byte, fs.FileMode, bool) {
 	if err != nil {
 		return fail("cannot read this file: " + source.Reason(err))
 	}
+	b.inv.files = append(b.inv.files, path)
 	return data, info.Mode(), true
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -180,6 +181,7 @@ func (r *Resolver) fill(f *task.LocalFile, info fs.FileInfo) (err error) {
 	path := f.Path
 	f.Open = func() (io.ReadCloser, error) { return os.Open(path) }
 	f.SHA256, err = r.Sums.sum(path, info)
+	r.Sums.use(path, f.SHA256)
 	return err
 }
 
@@ -196,6 +198,7 @@ func (r *Resolver) templateFile(f *task.TemplateFile) error {
 		return fmt.Errorf("template %s: %s", path, source.Reason(err))
 	}
 	f.Path = path
+	r.Sums.use(path, sumOf(text))
 	f.Content, err = r.Render(path, text)
 	return err
 }
@@ -236,6 +239,31 @@ func (r *Resolver) localDest(f *task.LocalDest) error {
 type Sums struct {
 	mu   sync.Mutex
 	sums map[string]func() (string, error)
+	used map[string]string
+}
+
+// Used gives the sums of all files that parameters read so far, templates as they stand, by path.
+func (c *Sums) Used() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.used)
+}
+
+func (c *Sums) use(path, sum string) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.used == nil {
+		c.used = map[string]string{}
+	}
+	c.used[path] = sum
+}
+
+func sumOf(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
 }
 
 // NewSums knows none yet.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/vars"
@@ -19,7 +20,7 @@ import (
 
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.runCommand(), a.planCommand(), a.pingCommand(), a.execCommand(), a.trustCommand(), a.asideCommand(), a.resumeCommand(), a.undoCommand(), a.unlockCommand(), a.initCommand(),
+		a.runCommand(), a.planCommand(), a.applyCommand(), a.pingCommand(), a.execCommand(), a.trustCommand(), a.asideCommand(), a.resumeCommand(), a.undoCommand(), a.unlockCommand(), a.initCommand(),
 		a.validateCommand(), a.inventoryCommand(), a.playbooksCommand(), a.docCommand(), a.historyCommand(), a.reportCommand(),
 	}
 }
@@ -30,16 +31,17 @@ const (
 	docEvents    = "events"
 	docApprovals = "approvals"
 	docReport    = "report"
+	docPlans     = "plans"
 )
 
 func (a *app) docCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doc [TASK]", Short: "What a task does, what it takes, what it gives", GroupID: "look",
-		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable\nwins, `dayops doc events` the form of --output json, `dayops doc report` that of\ndayops report --json, `dayops doc approvals` which changes need approval.",
+		Long:    "Without a name: all tasks, a line each. `dayops doc variables` shows which variable\nwins, `dayops doc events` the form of --output json, `dayops doc report` that of\ndayops report --json, `dayops doc approvals` which changes need approval,\n`dayops doc plans` the form of saved plans.",
 		Example: "  dayops doc\n  dayops doc host_backup\n  dayops doc variables",
 		Args:    cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(tasks.All().Names(), docVariables, docEvents, docReport, docApprovals), cobra.ShellCompDirectiveNoFileComp
+			return append(tasks.All().Names(), docVariables, docEvents, docReport, docApprovals, docPlans), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -58,6 +60,7 @@ func (a *app) docList() {
 	}
 	fmt.Fprintf(a.out, "\n  %-14s %s\n", docVariables, "Where variables may be set, which wins, and what templates can do.")
 	fmt.Fprintf(a.out, "  %-14s %s\n", docApprovals, "Which changes need approval, and how many hosts they reach at once.")
+	fmt.Fprintf(a.out, "  %-14s %s\n", docPlans, "The JSON of saved plans, and what is compared when one is applied.")
 	fmt.Fprintf(a.out, "  %-14s %s\n", docEvents, "The JSON lines of --output json and of the history.")
 	fmt.Fprintf(a.out, "  %-14s %s\n", docReport, "The document of dayops report --json.")
 }
@@ -70,6 +73,10 @@ func (a *app) doc(name string) error {
 	}
 	if name == docApprovals {
 		fmt.Fprint(a.out, approvalsDoc)
+		return nil
+	}
+	if name == docPlans {
+		fmt.Fprint(a.out, planfile.Doc())
 		return nil
 	}
 	if name == docEvents {

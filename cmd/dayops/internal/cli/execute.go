@@ -50,6 +50,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 		return err
 	}
 	defer lock.Close()
+	j.run = rec.id
 	red := &secret.Redactor{}
 	red.Add(login.Password.Reveal())
 	red.Add(login.BecomePassword.Reveal())
@@ -61,7 +62,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	rep := engine.Run(ctx, engine.Options{
 		RunID: rec.id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
 		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, HostDir: hostDir, Aside: aside, Stop: stop,
-		Approve: approved, Approver: a.approver(f, stop), Retype: a.retype,
+		Approve: approved, Approver: a.approver(f, stop), Retype: a.retype, Keep: j.keep, Saved: j.saved, Seal: j.seal, PlanTime: j.planTime,
 		Journal: rec.journal, Memory: rec.memory, OpenBlob: rec.history.OpenBlob, Answers: j.answers, Owner: owner, LockExpiry: f.lockExpiry, Lock: lock.take,
 		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },

@@ -58,14 +58,14 @@ func shortOf(code int) string {
 }
 
 // codeOf gives the code of a run and, when several hold, says the others too:
-// 11 before 6, then 130, 4, 2, 7, 3.
+// 11 before 8, 6, then 130, 4, 2, 7, 3.
 func codeOf(r engine.Report, detailed bool) (int, string) {
 	var hold []int
 	for _, c := range []struct {
 		is   bool
 		code int
 	}{
-		{r.Locked, exitLocked}, {r.Refused, exitRefused}, {r.Interrupted, exitInterrupted}, {r.Unreachable, exitUnreachable}, {r.Failed, exitFailed},
+		{r.Locked, exitLocked}, {r.Stale, exitStale}, {r.Refused, exitRefused}, {r.Interrupted, exitInterrupted}, {r.Unreachable, exitUnreachable}, {r.Failed, exitFailed},
 		{r.NotConverged, exitNotConverged}, {r.Partial, exitIncomplete},
 		{detailed && r.Changes+r.Unknown > 0, exitChanges},
 	} {

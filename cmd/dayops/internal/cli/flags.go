@@ -49,6 +49,7 @@ type flags struct {
 	approve    string        // the highest risk that is approved
 	readOnly   bool          // the commands only read
 	lockExpiry time.Duration // of the locks on hosts
+	planFile   string        // of dayops plan -o
 
 	output     string
 	verbose    int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/dayops/dayops/engine/conn/ssh"
 	"github.com/dayops/dayops/engine/facts"
 	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
 	"github.com/dayops/dayops/engine/strictyaml"
@@ -42,25 +44,6 @@ is done on any host, with exit code 6.`,
 	f.changeFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.check, "check", "C", false, "dry run: say what would change and change nothing")
 	cmd.Flags().BoolVarP(&f.diff, "diff", "D", false, "show what changes inside files")
-	cmd.ValidArgsFunction = a.completePlaybooks
-	return cmd
-}
-
-func (a *app) planCommand() *cobra.Command {
-	var f flags
-	cmd := &cobra.Command{
-		Use: "plan PLAYBOOK", Short: "Say what a run would change, and change nothing", GroupID: "work",
-		Long: `Connect, read, and say per host what a run would change, with diffs, or which
-step must have run before that can be known. The same as run --check --diff.`,
-		Example: "  dayops plan site.yml -i hosts.yml\n  dayops plan site.yml --detailed-exitcode      10 when something would change",
-		Args:    onePlaybook,
-		RunE: func(_ *cobra.Command, args []string) error {
-			f.check, f.diff = true, true
-			return a.playbook(&f, args[0])
-		},
-	}
-	f.playbookFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&f.detailed, "detailed-exitcode", false, "exit 10 when something would change or is unknown")
 	cmd.ValidArgsFunction = a.completePlaybooks
 	return cmd
 }
@@ -120,6 +103,9 @@ func (a *app) playbook(f *flags, name string) error {
 		a.listTags(job.bound)
 		return nil
 	}
+	if f.planFile != "" {
+		return a.savePlan(f, job)
+	}
 	return a.execute(context.Background(), f, job)
 }
 
@@ -132,6 +118,12 @@ type job struct {
 	undo    string                  // run that it takes back
 	record  *record                 // of a run that is taken up again
 	answers map[int64]engine.Answer // of a person, to what cannot be known
+
+	keep     *engine.Keep   // of a plan that is to be saved
+	saved    *planfile.Plan // that is applied
+	seal     func([]byte) string
+	run      string    // id, once it runs
+	planTime time.Time // of a saved plan
 }
 
 // bind collects the mistakes of all files: inventory, playbook, variables, and what does not fit together.

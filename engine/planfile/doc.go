@@ -1,0 +1,69 @@
+package planfile
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Doc describes the file for people.
+func Doc() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `A saved plan is one JSON object, UTF-8, indented, a file of mode 0600. format is %q,
+version %d; a reader refuses another version and every field that it does not know.
+
+dayops apply reads everything again and refuses with exit code 8, naming each difference
+(HOST WHAT was OLD, is NEW), when one of these has moved:
+
+  inputs     playbook, inventory with group_vars and host_vars, vars_files, -e @FILE,
+             templates and files that are copied: by their sums
+  hosts      machine id, operating system, architecture
+  steps      what was observed on each host: content sums, modes, owners, unit states,
+             versions; not times, inodes and what a task calls volatile
+  steps      the changes: kind, host, risk, digest; status and what is unknown
+
+A step that is reached must do what the plan says. One that was unknown may do no more
+than its max_risk. Otherwise the run asks at the terminal, or the step is refused.
+
+Secrets are not in the file in clear. Texts show %s in their place; sums and
+digests of what holds a secret, and all of a no_log step, are HMAC-SHA256 under a key
+that stays on this machine (plan.key in the state folder, 0600): such a plan can be
+applied only here. A secret -e is kept as its names and must be given again.
+
+Fields
+`, Format, Version, "***")
+	fields(&b, reflect.TypeFor[Plan](), "  ")
+	return b.String()
+}
+
+func fields(b *strings.Builder, t reflect.Type, in string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		ft, list := f.Type, ""
+		if ft.Kind() == reflect.Slice && ft.Elem().Kind() != reflect.Uint8 {
+			ft, list = ft.Elem(), "list of "
+		}
+		fmt.Fprintf(b, "%s%-12s %s%s\n", in, name, list, typeName(ft))
+		if ft.Kind() == reflect.Struct && ft.Name() != "Time" {
+			fields(b, ft, in+"  ")
+		}
+	}
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct:
+		if t.Name() == "Time" {
+			return "time (RFC 3339, UTC)"
+		}
+		return "object"
+	case reflect.Int:
+		return "number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "any JSON"
+	}
+	return "text"
+}
