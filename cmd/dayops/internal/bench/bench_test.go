@@ -21,7 +21,9 @@ import (
 	"github.com/dayops/dayops/engine/conn/ssh"
 	"github.com/dayops/dayops/engine/conn/sshtest"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/secret"
 	"github.com/dayops/dayops/tasks"
@@ -34,11 +36,12 @@ const rounds = 5
 type field struct {
 	*sshtest.Server
 	inventory string
+	hostDir   string // of all of them: they are one machine
 	hosts     []string
 }
 
 func newField(t testing.TB, n int) *field {
-	f := &field{Server: sshtest.Start(t, sshtest.Options{Listen: "0.0.0.0", Config: "MaxStartups 1000\nMaxSessions 100\n"})}
+	f := &field{Server: sshtest.Start(t, sshtest.Options{Listen: "0.0.0.0", Config: "MaxStartups 1000\nMaxSessions 100\n"}), hostDir: t.TempDir()}
 	for i := range n {
 		f.hosts = append(f.hosts, fmt.Sprintf("127.1.%d.%d", i/200, i%200+1))
 	}
@@ -54,8 +57,13 @@ func newField(t testing.TB, n int) *field {
 	return f
 }
 
-// ours runs a playbook of n commands on all hosts.
-func (f *field) ours(t testing.TB, n int) time.Duration {
+// ours runs a playbook of n commands on all hosts, as a run that only reads:
+// without locks and journal.
+func (f *field) ours(t testing.TB, n int) time.Duration { return f.run(t, n, "") }
+
+// run is ours; with a state folder it is a whole run, which locks its hosts,
+// journals each command there and has the host remember it.
+func (f *field) run(t testing.TB, n int, state string) time.Duration {
 	text := "- hosts: all\n  gather_facts: false\n  tasks:\n" + strings.Repeat("    - command: /bin/echo hello\n", n)
 	start := time.Now()
 	inv, err := inventory.Load([]string{f.inventory})
@@ -67,13 +75,30 @@ func (f *field) ours(t testing.TB, n int) time.Duration {
 	d := ssh.New(ssh.Options{})
 	defer d.Close()
 	seen := &counter{}
-	rep := engine.Run(context.Background(), engine.Options{RunID: "bench", Playbook: b, Inventory: inv, Dialer: d, Sink: seen,
+	opt := engine.Options{RunID: "bench", Playbook: b, Inventory: inv, Dialer: d, Sink: seen,
 		Redactor: &secret.Redactor{}, Now: time.Now, Forks: 50, Stop: make(chan struct{}),
-		ExitCode: func(engine.Report) (int, string) { return 0, "" }})
+		ExitCode: func(engine.Report) (int, string) { return 0, "" }}
+	if state != "" {
+		opt.RunID = fmt.Sprintf("bench%d", time.Now().UnixNano())
+		opt.Journal = newJournal(t, state, opt.RunID)
+		defer opt.Journal.Close()
+		opt.Owner, opt.HostDir = guard.Owner{Run: opt.RunID, User: "bench", Host: "here", PID: 1}, f.hostDir
+	}
+	rep := engine.Run(context.Background(), opt)
 	took := time.Since(start)
 	require.Equal(t, engine.Report{Changes: n * len(f.hosts)}, rep)
 	require.Equal(t, n*len(f.hosts), seen.changed)
 	return took
+}
+
+func newJournal(t testing.TB, state, id string) *journal.Journal {
+	h := journal.Open(state)
+	w, err := h.Begin(id)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	j, err := h.Create(id)
+	require.NoError(t, err)
+	return j
 }
 
 type counter struct{ changed int }
@@ -111,6 +136,20 @@ func BenchmarkTwentyCommands(t *testing.B) {
 		func() time.Duration { return f.ours(t, 20) }, func() time.Duration { return f.floor(t, 20) })
 }
 
+// BenchmarkJournal compares a whole run whose journal is on this machine's disk
+// with one whose journal is in memory, where a sync costs nothing.
+func BenchmarkJournal(t *testing.B) {
+	f := newField(t, 20)
+	memory, err := os.MkdirTemp("/dev/shm", "dayops-bench-")
+	require.NoError(t, err)
+	defer os.RemoveAll(memory)
+	disk := t.TempDir()
+	compare(t, "journal on disk, 20 commands, 20 hosts", 1.1,
+		func() time.Duration { return f.run(t, 20, disk) }, func() time.Duration { return f.run(t, 20, memory) })
+	compare(t, "lock, journal and guard, 20x20", 3,
+		func() time.Duration { return f.run(t, 20, disk) }, func() time.Duration { return f.ours(t, 20) })
+}
+
 // BenchmarkMemory runs the shipped program against 200 hosts and reads its peak
 // resident memory from the kernel.
 func BenchmarkMemory(t *testing.B) {
@@ -121,7 +160,7 @@ func BenchmarkMemory(t *testing.B) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 	cmd := exec.Command(bin, "exec", "all", "-i", f.inventory, "-f", "200", "-o", "json", "--", "echo", "hello")
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "DAYOPS_HOST_DIR="+f.hostDir)
 	out, err = cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, 200, strings.Count(string(out), `"status":"changed"`))
