@@ -38,6 +38,7 @@ type world struct {
 	extra  []string
 	emit   func(event.Event)
 	dial   func(conn.Target) error
+	wrap   func(conn.Conn) conn.Conn
 	events []event.Event
 	rep    Report
 
@@ -68,7 +69,11 @@ func (w *world) Dial(ctx context.Context, t conn.Target) (conn.Conn, error) {
 			return nil, err
 		}
 	}
-	return local.Dialer{}.Dial(ctx, t)
+	c, err := local.Dialer{}.Dial(ctx, t)
+	if err == nil && w.wrap != nil {
+		c = w.wrap(c)
+	}
+	return c, err
 }
 
 func (w *world) Close() error { return nil }

@@ -20,6 +20,7 @@ type holds struct {
 	here     error
 	by       map[holdKey]*hold
 	tokens   map[string]*guard.Lock
+	doubt    map[string]bool // tokens of locks whose records a resume will need
 	resuming sync.Mutex
 	stop     chan struct{} // ends the heartbeats
 	beats    sync.WaitGroup
@@ -35,7 +36,7 @@ type hold struct {
 }
 
 func newHolds() *holds {
-	return &holds{by: map[holdKey]*hold{}, tokens: map[string]*guard.Lock{}, stop: make(chan struct{})}
+	return &holds{by: map[holdKey]*hold{}, tokens: map[string]*guard.Lock{}, doubt: map[string]bool{}, stop: make(chan struct{})}
 }
 
 func (hs *holds) at(k holdKey) *hold {
@@ -194,6 +195,13 @@ func (r *run) beat(h *hold) {
 	}
 }
 
+// leave keeps a lock and the records under it: a command is in doubt.
+func (hs *holds) leave(l *guard.Lock) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.doubt[l.Token] = true
+}
+
 // release gives every lock back. What cannot be reached expires by itself.
 func (r *run) release() {
 	close(r.holds.stop)
@@ -202,7 +210,7 @@ func (r *run) release() {
 	defer r.holds.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, h := range r.holds.by {
-		if h.lock != nil && h.err == nil && !h.shared {
+		if h.lock != nil && h.err == nil && !h.shared && !r.holds.doubt[h.lock.Token] {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), AbortGrace)
 				defer cancel()

@@ -68,6 +68,7 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 	}
 	out, err := change.Apply(ctx, h, c)
 	if isLost(err) {
+		l.r.holds.leave(lock)
 		return out, err // in doubt: a resume looks at the host
 	}
 	return out, together(err, l.close(ctx, id, reads, inverse, c, out, err))
