@@ -13,8 +13,10 @@ import (
 	"github.com/dayops/dayops/tasks/hostbackup"
 	"github.com/dayops/dayops/tasks/lineinfile"
 	"github.com/dayops/dayops/tasks/ntp"
+	"github.com/dayops/dayops/tasks/pause"
 	"github.com/dayops/dayops/tasks/ping"
 	"github.com/dayops/dayops/tasks/pkg"
+	"github.com/dayops/dayops/tasks/reboot"
 	"github.com/dayops/dayops/tasks/service"
 	"github.com/dayops/dayops/tasks/setfact"
 	"github.com/dayops/dayops/tasks/shell"
@@ -36,8 +38,10 @@ func All() *task.Registry {
 		hostbackup.Define(),
 		lineinfile.Define(),
 		ntp.Define(),
+		pause.Define(),
 		ping.Define(),
 		pkg.Define(),
+		reboot.Define(),
 		service.Define(),
 		setfact.Define(),
 		shell.Define(),

@@ -114,8 +114,8 @@ type Host struct {
 	Run    string      // id of the run: names what is moved aside
 	Aside  string      // folder on the host for what is moved aside; "" is AsideRoot, or below ~/.local/state without root
 	Now    func() time.Time
-	// Redial opens a new connection to the host, for Reboot. Each fails at once
-	// while the host is away. Conn is closed then; the caller closes the new one.
+	// Redial opens a new connection to the host, for Reboot, which closes it. nil:
+	// this host cannot be reached anew.
 	Redial func(ctx context.Context) (conn.Conn, error)
 	// Progress, where set, hears how many bytes of a Transfer are done; total is -1 when not known.
 	Progress func(done, total int64)

@@ -73,7 +73,7 @@ func (l *Link) moved(ctx context.Context, h Host, now reader.File) error {
 		return nil
 	}
 	err := moved(l.Path, l.Attr.halfway(l.Before, now), now)
-	if err == nil || now.Exists || l.Before.Type != reader.Directory {
+	if err == nil || now.Exists || l.Before.Type != reader.Directory || h.Conn == nil {
 		return err
 	}
 	if at, found := h.findAside(ctx, l.Path); found == nil && at != "" {

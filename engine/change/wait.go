@@ -21,8 +21,13 @@ func (w *Wait) Kind() string { return "wait" }
 
 // Summary is one line for people.
 func (w *Wait) Summary() string {
+	if w.what() == aMoment && w.Delay > 0 {
+		return "wait " + w.Delay.String()
+	}
 	return "wait for " + w.what() + ", at most " + w.Limit.String()
 }
+
+const aMoment = "a moment"
 
 func (w *Wait) what() string {
 	var what string
@@ -38,7 +43,7 @@ func (w *Wait) what() string {
 	case len(w.Argv) > 0:
 		what = reader.Printable(strings.Join(w.Argv, " "))
 	default:
-		return "a moment"
+		return aMoment
 	}
 	if w.Match != "" {
 		what += " to match " + reader.Printable(w.Match)
