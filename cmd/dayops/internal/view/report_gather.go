@@ -179,9 +179,14 @@ func (g *Gather) result(e event.Event) {
 	key := e.Host + "\x00" + e.StepID
 	res.Findings = g.pending[key]
 	delete(g.pending, key)
-	// A run that was taken up again: what it says now counts.
+	// A run that was taken up again: what it says now counts. What it only
+	// tells again was done when it was first told.
 	h.Results = slices.DeleteFunc(h.Results, func(old ReportResult) bool {
-		return old.attempt < g.attempt && (old.StepID == e.StepID && old.Play == e.Play || old.Status == event.Unreached)
+		mine := old.attempt < g.attempt && old.StepID == e.StepID && old.Play == e.Play
+		if mine && old.Status == res.Status && old.Item == res.Item {
+			res.From, res.Seconds = old.From, old.Seconds
+		}
+		return mine && (old.Item == res.Item || old.Item == "" || rank(old.Status) >= rank(event.Partial)) || old.attempt < g.attempt && old.Status == event.Unreached
 	})
 	h.Results = append(h.Results, res)
 }

@@ -135,7 +135,11 @@ func (r *Report) facts() []htmlFact {
 
 func (r *Report) tiles() []htmlCount {
 	t := r.Totals
-	out := []htmlCount{{"", "hosts", t.Hosts}}
+	hosts := "hosts"
+	if t.Hosts == 1 {
+		hosts = "host"
+	}
+	out := []htmlCount{{"", hosts, t.Hosts}}
 	for _, c := range []htmlCount{{"failed", "failed", t.Failed}, {"unreachable", "unreachable", t.Unreachable}, {"partial", "partial", t.Partial},
 		{"changed", "changed", t.Changed}, {"unknown", "unknown", t.Unknown}, {"ok", "ok", t.OK}, {"idle", "without a step", t.Idle}} {
 		if c.N > 0 {

@@ -152,12 +152,16 @@ func (r *Report) cases(h ReportHost) []junitCase {
 }
 
 func caseOf(res ReportResult, class string) junitCase {
+	limit := textLimit
+	if rank(res.Status) < rank(event.Partial) { // nobody reads long what went well
+		limit = pageBytes / 4
+	}
 	c := junitCase{Name: Line(cmp.Or(res.Step, "connect")), Class: class, Time: seconds(res.Seconds),
-		Out: junitLong(strings.TrimLeft(res.about()+res.Stdout, "\n")), Err: junitLong(res.Stderr)}
+		Out: junitLong(res.about()+res.Stdout, limit), Err: junitLong(res.Stderr, limit)}
 	if res.Item != "" {
 		c.Name += " (" + Line(res.Item) + ")"
 	}
-	t := &junitText{Type: Line(string(res.Status)), Message: Line(cmp.Or(res.Cause, res.Text)), Text: junitLong(res.why())}
+	t := &junitText{Type: Line(string(res.Status)), Message: Line(cmp.Or(res.Cause, res.Text)), Text: junitLong(res.why(), limit)}
 	switch res.Status {
 	case event.Unreached:
 		c.Error = t
@@ -196,9 +200,9 @@ func (res ReportResult) about() string {
 	return b.String()
 }
 
-// junitLong is text of several lines without control characters.
-func junitLong(s string) string {
-	return strings.Join(tabbed(s, 1000), "\n")
+// junitLong is text of several lines without control characters, at most about most bytes.
+func junitLong(s string, most int) string {
+	return strings.Join(tabbed(middle(s, most), 1000), "\n")
 }
 
 // seconds as the schema wants them.

@@ -44,7 +44,7 @@ func hostile() *Report {
 	g.Emit(event.Event{Kind: event.RunStart, Time: at, Run: evil, Text: evil, Hosts: []string{evil, "b"}, Data: map[string]any{"inventory": evil, "who": evil}})
 	g.Emit(event.Event{Kind: event.PlayStart, Time: at, Play: evil, Hosts: []string{evil}})
 	g.Emit(event.Event{Kind: event.StepStart, Time: at, Play: evil, Step: evil, StepID: evil, Task: evil})
-	g.Emit(event.Event{Kind: event.Note, Status: evil, Text: evil, Host: evil, Hosts: []string{evil}, Hint: evil})
+	g.Emit(event.Event{Kind: event.Note, Status: evil, Text: evil, Details: []string{evil}, Host: evil, Hosts: []string{evil}, Hint: evil})
 	g.Emit(event.Event{Kind: event.Finding, Status: evil, Text: evil, Host: evil, StepID: evil, Hint: evil})
 	rc := 1
 	for _, s := range []event.Status{event.Failed, evil, event.Unreached} {
