@@ -161,7 +161,7 @@ func (rs *rows) row(res ReportResult, bad bool) (row htmlRow, plain bool) {
 		row.Took = human(res.Seconds)
 	}
 	small := len(rs.rep.Hosts) <= bigPage
-	lines, bytes, print := pageLines, pageBytes, bad || small
+	lines, bytes, paper := pageLines, pageBytes, bad || small
 	if !bad || !small {
 		lines, bytes = lines/4, bytes/4
 	}
@@ -174,7 +174,7 @@ func (rs *rows) row(res ReportResult, bad bool) (row htmlRow, plain bool) {
 	}
 	for _, c := range res.Changes[:min(len(res.Changes), pageGroups)] {
 		v := htmlChangeOf(c, lines, bytes)
-		v.Print = print
+		v.Print = paper
 		row.Changes = append(row.Changes, v)
 	}
 	if n := len(res.Changes) - pageGroups; n > 0 {
@@ -186,7 +186,7 @@ func (rs *rows) row(res ReportResult, bad bool) (row htmlRow, plain bool) {
 	}
 	for _, o := range []struct{ name, text string }{{name, res.Stdout}, {"standard error", res.Stderr}} {
 		if text := tabbed(middle(o.text, bytes), lines); len(text) > 0 {
-			row.Outputs = append(row.Outputs, htmlOutput{Name: o.name, Text: strings.Join(text, "\n"), Open: bad, Print: print})
+			row.Outputs = append(row.Outputs, htmlOutput{Name: o.name, Text: strings.Join(text, "\n"), Open: bad, Print: paper})
 		}
 	}
 	if bad || res.Status == event.Ignored {
