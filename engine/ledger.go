@@ -38,7 +38,7 @@ func changesHost(c change.Change) bool {
 // same place is not made again.
 func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.Outcome, error) {
 	if l.r.opt.Journal == nil || !changesHost(c) {
-		return change.Apply(ctx, h, c)
+		return l.apply(ctx, h, c)
 	}
 	raw, err := change.Encode(c, change.EncodeOptions{})
 	if err != nil {
@@ -66,12 +66,21 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 	if err := l.r.opt.Journal.Append(rec); err != nil {
 		return change.Outcome{}, err
 	}
-	out, err := change.Apply(ctx, h, c)
+	out, err := l.apply(ctx, h, c)
 	if isLost(err) {
 		l.r.holds.leave(lock)
 		return out, err // in doubt: a resume looks at the host
 	}
 	return out, together(err, l.close(ctx, id, reads, inverse, c, out, err))
+}
+
+// apply makes a change, and goes on with a host that has booted.
+func (l ledger) apply(ctx context.Context, h change.Host, c change.Change) (change.Outcome, error) {
+	out, err := change.Apply(ctx, h, c)
+	if err == nil && out.Rebooted {
+		err = l.r.rebooted(ctx, h.Name, h.As)
+	}
+	return out, err
 }
 
 // close journals how a change ended.

@@ -50,7 +50,10 @@ func (p *pool) dial(ctx context.Context, t conn.Target) (*link, error) {
 				l.err = &conn.UnreachableError{Host: t.Name, Addr: t.Address, Stage: "handshake", Err: fmt.Errorf("panic: %v", r)}
 			}
 		}()
-		l.conn, l.err = p.dialer.Dial(ctx, t)
+		c, err := p.dialer.Dial(ctx, t)
+		if l.err = err; err == nil {
+			l.conn = &renewable{now: c}
+		}
 	})
 	return l, l.err
 }
