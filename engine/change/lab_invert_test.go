@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
 	"github.com/dayops/dayops/engine/change"
@@ -187,4 +188,38 @@ func TestLabInvertPackageMoved(t *testing.T) {
 	var moved *change.MovedError
 	require.ErrorAs(t, err, &moved)
 	require.Equal(t, "lab-sample", moved.Path)
+}
+
+// A unit that a bracket stops runs again, also when the connection is gone by then.
+func TestLabBracket(t *testing.T) {
+	t.Parallel()
+	h := labHost(t, labtest.Need)
+	const name, mark = "dayops-bracket-test.service", "/run/dayops-bracket-test"
+	put(t, h, name, "[Service]\nExecStart=/bin/sleep 1000\n")
+	run(t, h, "systemctl daemon-reload; systemctl start "+name)
+	t.Cleanup(func() { run(t, h, "rm -f "+mark) })
+	b := &change.Bracket{
+		Do: []change.Change{
+			&change.Unit{Name: name, Before: unit(t, h, name), Active: no()},
+			&change.Exec{Argv: []string{"/bin/sh", "-c", "systemctl is-active " + name + " >" + mark + "; sleep 3"}},
+		},
+		Then: []change.Change{&change.Unit{Name: name, Active: yes()}},
+	}
+	require.Equal(t, change.Safe, b.Risk())
+	_, err := change.Apply(context.Background(), h, b)
+	require.NoError(t, err)
+	require.True(t, unit(t, h, name).Active())
+	require.Equal(t, "inactive\n", run(t, h, "cat "+mark+"; rm "+mark))
+
+	other := labHost(t, labtest.Need)
+	done := make(chan error, 1)
+	go func() {
+		_, err := change.Apply(context.Background(), other, b)
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return run(t, h, "cat "+mark+" 2>/dev/null || :") != "" }, 30*time.Second, 50*time.Millisecond)
+	other.Conn.Close()
+	require.Error(t, <-done)
+	require.False(t, unit(t, h, name).Active())
+	require.Eventually(t, func() bool { return unit(t, h, name).Active() }, 30*time.Second, 100*time.Millisecond)
 }
