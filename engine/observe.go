@@ -120,6 +120,7 @@ func seenFile(f reader.File) any {
 		m["Exists"] = false
 		return m
 	}
+	m["Exists"] = true
 	m["Type"], m["Owner"], m["Group"], m["UID"], m["GID"] = string(f.Type), f.Owner, f.Group, f.UID, f.GID
 	if f.Type != reader.Symlink {
 		m["Mode"] = reader.Octal(f.Mode)

@@ -65,7 +65,8 @@ func byPath(in []Input) map[string]Input {
 }
 
 func keys[V any](a, b map[string]V) []string {
-	all := maps.Clone(a)
+	all := map[string]V{}
+	maps.Copy(all, a)
 	maps.Copy(all, b)
 	return slices.Sorted(maps.Keys(all))
 }
@@ -172,7 +173,7 @@ func (s *Step) differs(now *Step) []Difference {
 	case s.Sealed != now.Sealed:
 		add(s.title()+": what was seen (not shown)", "one thing", "another")
 	default:
-		for _, d := range observed(s.Observed, now.Observed) {
+		for _, d := range observed(s.title(), s.Observed, now.Observed) {
 			add(d[0], d[1], d[2])
 		}
 	}
@@ -213,16 +214,16 @@ func (s *Step) Same(now *Step) bool {
 const maxNamed = 8
 
 // observed names the leaves in which two observations differ, as [what, was, is].
-func observed(was, is json.RawMessage) [][3]string {
+func observed(title string, was, is json.RawMessage) [][3]string {
 	if bytes.Equal(compact(was), compact(is)) {
 		return nil
 	}
 	var a, b any
 	if decode(was, &a) != nil || decode(is, &b) != nil {
-		return [][3]string{{"what was seen", "one thing", "another"}}
+		return [][3]string{{title + ": what was seen", "one thing", "another"}}
 	}
 	var out [][3]string
-	leaves("", "", a, b, &out)
+	leaves(title, "", a, b, &out)
 	return out
 }
 
@@ -250,8 +251,15 @@ func leaves(of, at string, a, b any, out *[][3]string) {
 	}
 	ma, okA := a.(map[string]any)
 	mb, okB := b.(map[string]any)
+	if okA && b == nil || okB && a == nil {
+		okA, okB = true, true
+	}
 	if okA && okB {
 		of = nameIn(ma, mb, of)
+		if x, y := ma["Exists"], mb["Exists"]; ma != nil && mb != nil && x != y {
+			*out = append(*out, [3]string{of + ": Exists", brief(x), brief(y)})
+			return
+		}
 		for _, k := range keys(ma, mb) {
 			leaves(of, strings.TrimPrefix(at+"."+k, "."), ma[k], mb[k], out)
 		}
@@ -266,12 +274,7 @@ func leaves(of, at string, a, b any, out *[][3]string) {
 		return
 	}
 	if x, y := brief(a), brief(b); x != y {
-		what := at
-		if of != "" {
-			_, last, _ := cutLast(at)
-			what = of + ": " + last
-		}
-		*out = append(*out, [3]string{what, x, y})
+		*out = append(*out, [3]string{of + ": " + last(at), x, y})
 	}
 }
 
@@ -287,12 +290,7 @@ func nameIn(a, b map[string]any, of string) string {
 	return of
 }
 
-func cutLast(at string) (before, last string, ok bool) {
-	if i := strings.LastIndexByte(at, '.'); i >= 0 {
-		return at[:i], at[i+1:], true
-	}
-	return "", at, false
-}
+func last(at string) string { return at[strings.LastIndexByte(at, '.')+1:] }
 
 func brief(v any) string {
 	if v == nil {

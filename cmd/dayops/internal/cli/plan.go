@@ -208,7 +208,7 @@ func (a *app) apply(f *flags, file string) error {
 	} else {
 		// What does not bind any more has moved, whatever else it is.
 		say(a.err, "%s", mistakes.Excerpts())
-		return a.staleHere([]planfile.Difference{{Where: planfile.Here, What: "the files of the plan", Was: "without mistakes", Is: count(len(mistakes), "mistake")}})
+		return a.staleHere([]planfile.Difference{{Where: planfile.Here, What: "playbook " + p.Playbook, Was: "without mistakes", Is: count(len(mistakes), "mistake")}})
 	}
 	j.saved, j.seal, j.planTime = p, seal, p.Made
 	return a.execute(context.Background(), f, j)

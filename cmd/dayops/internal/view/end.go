@@ -148,6 +148,8 @@ func outcomeOf(code int) (word, colour string) {
 		return "INCOMPLETE", yellow
 	case 6:
 		return "REFUSED", yellow
+	case 8:
+		return "STALE", yellow
 	case 130:
 		return "INTERRUPTED", yellow
 	}
