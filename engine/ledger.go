@@ -40,7 +40,8 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 	if l.r.opt.Journal == nil || !changesHost(c) {
 		return l.apply(ctx, h, c)
 	}
-	raw, err := change.Encode(c, change.EncodeOptions{})
+	// Of files a checksum is enough; a command's input is part of what it is.
+	raw, err := change.Encode(c, change.EncodeOptions{Content: c.Kind() == "exec" || c.Kind() == "bracket"})
 	if err != nil {
 		return change.Outcome{}, err
 	}

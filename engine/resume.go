@@ -199,7 +199,11 @@ func (r *run) outcome(ctx context.Context, c conn.Conn, s *journal.Step, ch chan
 				return nil, true, nil
 			}
 		case guard.Ended:
-			return r.ended(ch, last), true, nil
+			if e, ok := ch.(*change.Exec); !ok || len(e.Stdin) == 0 {
+				return r.ended(ch, last), true, nil
+			}
+			doubt.Why = "it has ended, but its input may have been cut off"
+			return nil, false, doubt
 		}
 		if doubt.Why = "its process ended without a word (killed, or the host went down)"; ch.Opaque() {
 			return nil, false, doubt

@@ -65,7 +65,7 @@ func TestOtherAccount(t *testing.T) {
 				require.Equal(t, []any{guard.Ended, 6, "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"}, []any{r.State, r.Code, string(r.Stdout)})
 			}
 			var gone *conn.LockLostError
-			require.NoError(t, l.On(c).Release(t.Context()))
+			require.NoError(t, l.Share(c, as).Release(t.Context()))
 			_, err = l.Conn(c, ids()).Run(t.Context(), conn.Cmd{Argv: []string{"id", "-un"}, As: as})
 			require.ErrorAs(t, err, &gone)
 		})

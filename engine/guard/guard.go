@@ -186,11 +186,12 @@ func (l *Lock) Release(ctx context.Context) error {
 	return l.lost(err)
 }
 
-// On is the same lock, used over another connection to the host.
-func (l *Lock) On(c conn.Conn) *Lock {
-	on := *l
-	on.conn = c
-	return &on
+// Share is the same lock, used over another connection: two names of one host.
+// It is refreshed and released once, by either.
+func (l *Lock) Share(c conn.Conn, as string) *Lock {
+	s := *l
+	s.conn, s.as = c, as
+	return &s
 }
 
 func (l *Lock) lost(err error) error {

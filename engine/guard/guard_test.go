@@ -209,7 +209,7 @@ func TestBrokenLink(t *testing.T) {
 			made, err := os.ReadFile(marker)
 			require.NoError(t, err)
 			require.Equal(t, "done\n", string(made))
-			require.NoError(t, l.On(again).Release(t.Context()))
+			require.NoError(t, l.Share(again, "").Release(t.Context()))
 		})
 	}
 }

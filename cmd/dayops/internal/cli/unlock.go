@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -17,18 +16,6 @@ import (
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/guard"
 )
-
-// guardEnv overrides where hosts keep the lock and the records of commands.
-const guardEnv = "DAYOPS_GUARD"
-
-// guardFolder is "" for the usual place.
-func (a *app) guardFolder() (string, error) {
-	dir := a.getenv(guardEnv)
-	if dir != "" && (!filepath.IsAbs(dir) || filepath.Clean(dir) == "/") {
-		return "", usage("an absolute path below /", "%s=%s is no folder for a lock", guardEnv, dir)
-	}
-	return dir, nil
-}
 
 type unlockFlags struct {
 	flags
@@ -40,7 +27,7 @@ func (a *app) unlockCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "unlock HOST|PATTERN", Short: "Show which run holds the lock of a host, and remove the lock", GroupID: "work",
 		Long: `A run that changes a host holds a lock there: in /var/lib/dayops for root,
-~/.local/state/dayops for others, or $` + guardEnv + `. Each account has its own: ask
+~/.local/state/dayops for others, or $` + hostDirEnv + `. Each account has its own: ask
 with -b for root's. A lock that is not refreshed expires after ` + short(guard.Expiry) + `, and the next
 run takes it, unless a command of the run still runs on the host; so there is
 seldom a need to remove one. Without its lock a run starts nothing more on the
@@ -66,7 +53,7 @@ func (a *app) unlock(f *unlockFlags, pattern string) error {
 	if f.output != "text" && f.output != "json" {
 		return usage("text or json", "--output=%s is not known", f.output)
 	}
-	dir, err := a.guardFolder()
+	dir, _, err := a.hostFolders()
 	if err != nil {
 		return err
 	}
