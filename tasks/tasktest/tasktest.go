@@ -81,6 +81,10 @@ type run struct {
 	def *task.Definition
 	c   Case
 	h   *Host
+
+	before []string          // what an undo must bring back
+	back   [][]change.Change // inverses of what was applied, in that order
+	blobs  blobs
 }
 
 func (r *run) all() {
@@ -90,12 +94,14 @@ func (r *run) all() {
 	}
 	r.judge(in, plan)
 	o := r.foresee(plan)
+	r.before, r.blobs = r.h.undoable(r.t), blobs{}
 	out := r.apply(plan)
 	if r.c.Unforeseen == "" {
 		r.cameTrue(o)
 	}
 	r.settled(in)
 	r.result(in, out)
+	r.undo(plan)
 }
 
 // params decodes and resolves the case's parameters as the engine does.
@@ -203,20 +209,31 @@ func (r *run) foresee(plan task.Plan) *change.Overlay {
 
 func (r *run) apply(plan task.Plan) task.Outcome {
 	var out task.Outcome
-	clock := time.Unix(1800000000, 0)
-	host := change.Host{Name: r.h.Name, Conn: r.h.Conn, As: r.h.As, Reader: r.h.Reader, Run: "tasktest-" + rand.Text(), Now: func() time.Time { return clock }}
+	clock := r.clock()
+	host := r.host()
 	for _, s := range plan.Changes() {
 		before, err := change.Observe(r.ctx, host, s.Change)
 		require.NoError(r.t, err, s.Change.Summary())
 		require.NotEqual(r.t, change.Neither, before, "before %q", s.Change.Summary())
+		inverse, err := change.Invert(r.ctx, host, s.Change, r.blobs)
+		require.NoError(r.t, err, s.Change.Summary())
 		done, err := change.Apply(r.ctx, host, s.Change)
 		require.NoError(r.t, err, s.Change.Summary())
+		inverse, err = change.Refine(r.ctx, host, inverse, s.Change, done)
+		require.NoError(r.t, err, s.Change.Summary())
+		r.back = append(r.back, inverse)
 		done.Start, done.End = clock, clock.Add(time.Second)
 		r.sweep(host.Run, done.Aside)
 		out.Steps = append(out.Steps, done)
 		out.Changed = out.Changed || done.Changed
 	}
 	return out
+}
+
+func (r *run) clock() time.Time { return time.Unix(1800000000, 0) }
+
+func (r *run) host() change.Host {
+	return change.Host{Name: r.h.Name, Conn: r.h.Conn, As: r.h.As, Reader: r.h.Reader, Run: "tasktest-" + rand.Text(), Now: r.clock}
 }
 
 // sweep removes what the run moved out of the sandbox when the case is over.
