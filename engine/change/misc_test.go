@@ -298,3 +298,31 @@ func FuzzAside(f *testing.F) {
 		}
 	})
 }
+
+// A manager that was ended half way has done some of it: the rest is still to do.
+func TestPackageHalfway(t *testing.T) {
+	a, b, c := reader.Package{Name: "a", Version: "1"}, reader.Package{Name: "b", Version: "1"}, reader.Package{Name: "c", Version: "1"}
+	newer := reader.Package{Name: "a", Version: "2"}
+	p := &Package{Manager: "apt", Install: []string{"a=2", "n"}, Remove: []string{"b", "c"}, Before: []reader.Package{a, b, c}}
+	for _, tt := range []struct {
+		now   []reader.Package
+		moved string
+	}{
+		{[]reader.Package{a, b, c}, ""},
+		{[]reader.Package{newer, b, c}, ""},
+		{[]reader.Package{newer, c}, ""},
+		{[]reader.Package{newer, {Name: "n", Version: "7"}, b, c}, ""},
+		{[]reader.Package{{Name: "a", Version: "3"}, b, c}, "a"},
+		{[]reader.Package{a, b, {Name: "c", Version: "2"}}, "c"},
+		{[]reader.Package{b, c}, "a"},
+	} {
+		err := p.moved(tt.now)
+		if tt.moved == "" {
+			require.NoError(t, err)
+			continue
+		}
+		var m *MovedError
+		require.ErrorAs(t, err, &m)
+		require.Equal(t, tt.moved, m.Path)
+	}
+}

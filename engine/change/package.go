@@ -161,6 +161,20 @@ func (p *Package) installed(ctx context.Context, h Host) ([]reader.Package, erro
 	return h.read().Packages(ctx, names...)
 }
 
+// wanted tells whether the packages of a name are as the change wants them: a
+// manager that was ended half way has done some.
+func (p *Package) wanted(name string, now []reader.Package) bool {
+	for _, n := range p.Install {
+		for _, have := range now {
+			if is, version := matches(p.Manager, n, have); is && version && have.Name == name {
+				return true
+			}
+		}
+	}
+	there := slices.ContainsFunc(now, func(have reader.Package) bool { return have.Name == name })
+	return !there && slices.ContainsFunc(p.Remove, func(n string) bool { return baseName(p.Manager, n) == name })
+}
+
 // moved compares what the plan saw installed with what is, except where it is
 // already as wanted.
 func (p *Package) moved(now []reader.Package) error {
@@ -181,7 +195,7 @@ func (p *Package) moved(now []reader.Package) error {
 	}
 	for _, list := range [][]reader.Package{p.Before, now} {
 		for _, b := range list {
-			if was, is := versions(p.Before, b.Name), versions(now, b.Name); was != is {
+			if was, is := versions(p.Before, b.Name), versions(now, b.Name); was != is && !p.wanted(b.Name, now) {
 				return &MovedError{Path: b.Name, What: "version", Planned: was, Found: is}
 			}
 		}
@@ -189,8 +203,9 @@ func (p *Package) moved(now []reader.Package) error {
 	return nil
 }
 
-// A manager that was ended half way leaves some of the packages changed, which
-// is Neither: it says which one differs, and what the plan saw of it.
+// A manager that was ended half way leaves some packages as wanted and the rest
+// as before: Before. What dpkg has half installed it names itself, with the
+// command that helps.
 //
 // observe cannot tell for Latest without asking the repositories: that is
 // Before as long as the versions are as planned from, and After once they differ.
