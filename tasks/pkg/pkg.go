@@ -4,6 +4,7 @@ package pkg
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dayops/dayops/engine/change"
@@ -24,7 +25,11 @@ func (p *Params) Validate() error {
 	if len(p.Name) == 0 {
 		return errors.New(`"name" is empty`)
 	}
-	for _, n := range p.Name {
+	names := p.Name
+	if len(names) == 0 || slices.Contains(names, "") {
+		names = append(slices.Clone(names), "openssh-server") // not known yet: it may be what others rely on
+	}
+	for _, n := range names {
 		s := parse(n)
 		if err := reader.CheckPackageName(s.name); err != nil {
 			return fmt.Errorf("%w: files, addresses, groups and patterns are not taken", err)

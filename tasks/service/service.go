@@ -95,8 +95,12 @@ func Define() *task.Definition {
 	}, servicer{})
 }
 
-// maxRisk asks the change itself about the two sides it could start from.
+// maxRisk asks the change itself about the two sides it could start from. A
+// name that is not known yet may be that of a unit that others rely on.
 func maxRisk(p Params) change.Risk {
+	if p.Name == "" {
+		p.Name = "etcd"
+	}
 	up := reader.Unit{Name: p.unit(), LoadState: "loaded", ActiveState: "active", SubState: "running", UnitFileState: "enabled"}
 	down := reader.Unit{Name: p.unit(), LoadState: "loaded", ActiveState: "inactive", SubState: "dead", UnitFileState: "disabled"}
 	risk := change.Safe

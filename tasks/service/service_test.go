@@ -1,6 +1,7 @@
 package service
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -145,4 +146,21 @@ func TestOnALabHost(t *testing.T) {
 		tasktest.Case{Name: "reload", Params: "{name: " + name + ", state: reloaded}", Prepare: install(name, "systemctl start "+name), Changes: "unit"},
 		tasktest.Case{Name: "not there", Params: "{name: tasktest-none, state: started}", Error: "there is no unit", Missing: true},
 	)
+}
+
+// A name that only the run knows may be that of anything.
+func TestRiskOfAnUnknownName(t *testing.T) {
+	for text, want := range map[string]change.Risk{
+		"{name: lab-sample, state: restarted}":   change.Safe,
+		"{name: etcd, state: restarted}":         change.Disruptive,
+		"{name: '{{ unit }}', state: restarted}": change.Disruptive,
+		"{name: '{{ unit }}', state: started}":   change.Safe,
+	} {
+		n, err := strictyaml.Parse("p.yml", []byte(text))
+		require.NoError(t, err)
+		def := Define()
+		p, err := def.Decode(n, func(n *strictyaml.Node) bool { return strings.Contains(n.Raw, "{{") })
+		require.NoError(t, err)
+		require.Equal(t, want, def.MaxRisk(p), text)
+	}
 }

@@ -144,6 +144,10 @@ func (r *run) look(rd task.Reader, first bool) (task.AnyInput, task.Plan, bool) 
 	if err == nil {
 		in.State = state
 		plan, err = r.plan(in)
+		require.Equal(r.t, before, r.h.listing(r.t), "Plan must not change the host")
+	}
+	if err == nil && first {
+		r.sameAgain(rd, in, plan)
 	}
 	if first && r.c.Error != "" {
 		require.ErrorContains(r.t, err, r.c.Error)
@@ -222,6 +226,7 @@ func (r *run) apply(plan task.Plan) task.Outcome {
 		inverse, err = change.Refine(r.ctx, host, inverse, s.Change, done)
 		require.NoError(r.t, err, s.Change.Summary())
 		r.back = append(r.back, inverse)
+		r.kept(s.Change, before, done)
 		done.Start, done.End = clock, clock.Add(time.Second)
 		r.sweep(host.Run, done.Aside)
 		out.Steps = append(out.Steps, done)
