@@ -139,7 +139,7 @@ func (a *Attrs) apply(ctx context.Context, h Host) (Outcome, error) {
 const maxBelow = 500
 
 func (a *Attrs) invert(ctx context.Context, h Host, keep Keeper) ([]Change, error) {
-	old, err := h.look(ctx, a.Path)
+	old, err := h.lstat(ctx, a.Path)
 	if err != nil || !old.Exists {
 		return nil, err
 	}
