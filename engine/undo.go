@@ -106,7 +106,7 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 			return nil, fmt.Errorf("change %d: %w", s.ID, err)
 		}
 		if r := made.Reversal(); r.Class != change.Exact {
-			u.why = r.Class.String() + ": " + r.Why
+			u.why = r.Why
 		}
 		if len(parts) == 0 || parts[len(parts)-1].as != s.Change.As {
 			parts = append(parts, &undoPart{as: s.Change.As, steps: map[string][]undoStep{}})
@@ -162,11 +162,11 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 	over := change.Over(r, overlay)
 	for _, step := range u.part.steps[p.Host] {
 		if len(step.inverse) == 0 {
-			s.warn("cannot be undone: "+step.was, step.why)
+			s.warn(fmt.Sprintf("cannot be undone: %s (%s)", step.was, step.why), "")
 			continue
 		}
 		if step.why != "" {
-			s.warn("undone in part: "+step.was, step.why)
+			s.warn(fmt.Sprintf("undone in part: %s (%s)", step.was, step.why), "")
 		}
 		for _, c := range step.inverse {
 			ours, err := u.look(ctx, over, overlay, c, &s)

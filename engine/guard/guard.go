@@ -62,7 +62,6 @@ type Lock struct {
 
 	conn conn.Conn
 	as   string
-	host string
 }
 
 // Process is a recorded command that is running.

@@ -48,7 +48,11 @@ no shell reads them. For pipes: dayops exec all -- sh -c 'df | tail -1'.`,
 			for i, word := range args[1:] {
 				argv[i] = literal(word)
 			}
-			return a.adhoc(&f, args[0], strings.Join(args[1:], " "), "command: {argv: ["+strings.Join(argv, ", ")+"]}")
+			step := "command: {argv: [" + strings.Join(argv, ", ") + "]}"
+			if f.readOnly {
+				step += ", changed_when: false"
+			}
+			return a.adhoc(&f, args[0], strings.Join(args[1:], " "), step)
 		},
 	}
 	f.connectFlags(cmd.Flags())
