@@ -38,7 +38,7 @@ func TestRoundTrip(t *testing.T) {
 		`{"path":"/a<b>&\u0001\"","from_file":{"sha256":"x","uid":-1},"mode":"4755","mode_ptr":"0000","when":"2026-01-02T03:04:05.000000006Z","limit":"1m30s","words":["a",""],"env":{"A":"1","B":""},"inner":{"uid":3},"big":18446744073709551615,"off":false,"raw":{"x":1}}`: {
 			Path: "/a<b>&\x01\"", FromFile: &inner{"x", -1}, Mode: 0o755 | fs.ModeSetuid, ModePtr: &zero,
 			When: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Limit: 90 * time.Second, Words: []string{"a", ""},
-			Env: map[string]string{"A": "1", "B": ""}, Inner: inner{UID: 3}, Big: 1<<64 - 1, Off: new(bool), Raw: json.RawMessage(`{"x":1}`), hidden: 0,
+			Env: map[string]string{"A": "1", "B": ""}, Inner: inner{UID: 3}, Big: 1<<64 - 1, Off: new(bool), Raw: json.RawMessage(`{"x":1}`),
 		},
 		`{"path":{"base64":"L/8="},"bytes":{"base64":"AP8="}}`: {Path: "/\xff", Bytes: []byte{0, 0xff}},
 	} {
