@@ -120,7 +120,8 @@ func (r *run) begins(ctx context.Context) bool {
 	if r.foreseen = sh.seen; r.interrupted(ctx) {
 		return false
 	}
-	if r.opt.Saved != nil && !r.fresh(ctx, sh) {
+	// One that is taken up again has moved the hosts itself; its steps are held to the plan one by one.
+	if r.opt.Saved != nil && r.opt.Memory == nil && !r.fresh(ctx, sh) {
 		return false
 	}
 	if err := r.permit(ctx, r.foreseen); err != nil {

@@ -45,11 +45,12 @@ type flags struct {
 	syntaxCheck    bool
 	detailed       bool
 
-	yes        bool          // -y
-	approve    string        // the highest risk that is approved
-	readOnly   bool          // the commands only read
-	lockExpiry time.Duration // of the locks on hosts
-	planFile   string        // of dayops plan -o
+	yes                 bool          // -y
+	approve             string        // the highest risk that is approved
+	readOnly            bool          // the commands only read
+	lockExpiry          time.Duration // of the locks on hosts
+	applied, appliedSum string        // the saved plan that is applied, and its sum
+	planFile            string        // of dayops plan -o
 
 	output     string
 	verbose    int

@@ -211,7 +211,37 @@ func (a *app) apply(f *flags, file string) error {
 		return a.staleHere([]planfile.Difference{{Where: planfile.Here, What: "playbook " + p.Playbook, Was: "without mistakes", Is: count(len(mistakes), "mistake")}})
 	}
 	j.saved, j.seal, j.planTime = p, seal, p.Made
+	if f.applied, f.appliedSum, err = planSum(file); err != nil {
+		return err
+	}
 	return a.execute(context.Background(), f, j)
+}
+
+// planSum is where a plan lies, and its sum: a resume goes on with the same one.
+func planSum(file string) (path, sum string, err error) {
+	if path, err = filepath.Abs(file); err != nil {
+		return "", "", err
+	}
+	data, err := source.ReadFile(path, planfile.MaxBytes)
+	h := sha256.Sum256(data)
+	return path, hex.EncodeToString(h[:]), err
+}
+
+// holdTo makes a run that is taken up again keep to the plan that it was applying.
+func (a *app) holdTo(j *job, k keptFlags) error {
+	if k.Plan == "" {
+		return nil
+	}
+	_, sum, err := planSum(k.Plan)
+	if err != nil || sum != k.PlanSum {
+		return &coded{code: exitStale, err: fmt.Errorf("the run applies the plan %s, which is not there any more as it was", k.Plan), hint: "put it back; the run goes on with nothing else"}
+	}
+	if j.saved, err = readPlan(k.Plan); err != nil {
+		return err
+	}
+	j.planTime = j.saved.Made
+	j.seal, err = a.sealer()
+	return err
 }
 
 func (a *app) staleHere(d []planfile.Difference) error {

@@ -113,12 +113,14 @@ type keptFlags struct {
 	AskBecome  bool           `json:"ask_become,omitempty"`
 	Tags       []string       `json:"tags,omitempty"`
 	SkipTags   []string       `json:"skip_tags,omitempty"`
+	Plan       string         `json:"plan,omitempty"`     // file of the saved plan that is applied
+	PlanSum    string         `json:"plan_sum,omitempty"` // its sha256
 }
 
 func (f *flags) kept(extra *strictyaml.Node) keptFlags {
 	k := keptFlags{Limit: f.limit, Forks: f.forks, Extra: map[string]any{}, User: f.user, KeyFile: f.keyFile, Common: f.common, HostKeys: f.hostKeys,
 		Become: f.become, BecomeUser: f.becomeUser, BecomeFile: f.becomeFile, PassFile: f.passFile, AskPass: f.askPass, AskBecome: f.askBecome,
-		Tags: f.tags, SkipTags: f.skipTags}
+		Tags: f.tags, SkipTags: f.skipTags, Plan: f.applied, PlanSum: f.appliedSum}
 	if extra == nil {
 		return k
 	}

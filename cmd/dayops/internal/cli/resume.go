@@ -155,6 +155,10 @@ func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.holdTo(j, k); err != nil {
+		return nil, err
+	}
+	f.applied, f.appliedSum = k.Plan, k.PlanSum
 	var missing []string
 	for _, name := range k.Withheld {
 		if j.extra.Get(name) == nil {
