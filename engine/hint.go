@@ -64,7 +64,7 @@ func explainLock(host string, err error) (cause, hint string) {
 	case errors.As(err, &locked):
 		return "locked by run " + locked.Holder.Run, fmt.Sprintf("dayops unlock %s   (shows who has it; it frees itself when it expires)", host)
 	case errors.As(err, &here):
-		return here.Error(), "wait for it, or dayops history"
+		return here.Error(), "wait for it; what only reads needs no lock: dayops plan, dayops exec --read-only"
 	case errors.As(err, &lost):
 		return "the lock is lost", "another run has taken the host over; dayops resume afterwards"
 	case errors.As(err, &doubt):

@@ -84,9 +84,6 @@ func (h *History) Held(run string) bool {
 	return !ok && !errors.Is(err, fs.ErrNotExist)
 }
 
-// Folder is where the run is kept.
-func (j *Journal) Folder() string { return j.dir }
-
 // Blob keeps bytes and returns the name by which OpenBlob finds them. They are
 // on disk when it returns.
 func (j *Journal) Blob(b []byte) (string, error) { return j.blobs.put(b) }

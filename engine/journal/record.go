@@ -70,6 +70,7 @@ type Run struct {
 	Undo      string          `json:"undo,omitempty"`  // run that this one takes back
 	Dir       string          `json:"dir"`             // working folder
 	Playbooks string          `json:"playbook_sha256"` // of the playbook and its vars_files
+	Text      json.RawMessage `json:"text,omitempty"`  // of the playbook, a JSON text; sealed on disk
 	Inventory string          `json:"inventory_sha256"`
 	Sources   []string        `json:"sources"` // of the inventory, as named
 	Options   json.RawMessage `json:"options"` // of the command line; opaque here. No secrets

@@ -113,6 +113,7 @@ func (r Record) each(f func(json.RawMessage) (json.RawMessage, error)) (Record, 
 	if r.Run != nil {
 		run := *r.Run
 		do(&run.Options)
+		do(&run.Text)
 		r.Run = &run
 	}
 	if r.Change != nil {

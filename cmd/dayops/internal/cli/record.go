@@ -79,8 +79,12 @@ func (a *app) about(f *flags, j *job, id string) (*journal.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	text, err := json.Marshal(string(j.bound.Text))
+	if err != nil {
+		return nil, err
+	}
 	o := a.owner(id)
-	return &journal.Run{ID: id, Version: version(), User: o.User, Machine: o.Host, PID: o.PID, Playbook: j.bound.File, Builtin: j.bound.Builtin,
+	return &journal.Run{Text: text, ID: id, Version: version(), User: o.User, Machine: o.Host, PID: o.PID, Playbook: j.bound.File, Builtin: j.bound.Builtin,
 		Undo: j.undo, Dir: dir, Playbooks: j.bound.Digest(), Inventory: j.inv.Digest(), Sources: j.sources, Options: options}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 
 	"github.com/dayops/dayops/engine"
@@ -172,6 +173,10 @@ func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
 		{"playbook", m.Run.Playbooks, j.bound.Digest()}, {"inventory", m.Run.Inventory, j.inv.Digest()},
 	} {
 		if d.was != d.is && !f.changed {
+			var text string
+			if d.what == "playbook" && json.Unmarshal(m.Run.Text, &text) == nil {
+				say(a.err, "%s", udiff.Unified("of run "+m.Run.ID, "now", text, string(j.bound.Text)))
+			}
 			return nil, &coded{code: exitStale, err: fmt.Errorf("the %s of run %s was changed since", d.what, m.Run.ID), hint: "--accept-changes goes on with the new one"}
 		}
 	}
