@@ -39,13 +39,17 @@ func (r *run) undo(plan task.Plan) {
 		exact = exact && s.Change.Reversal().Class == change.Exact
 	}
 	host := r.host()
-	for _, list := range slices.Backward(r.back) {
+	for i, list := range slices.Backward(r.back) {
+		promised := plan.Changes()[i].Change.Reversal().Class == change.Exact
 		for _, c := range list {
 			raw, err := change.Encode(c, change.EncodeOptions{})
 			require.NoError(r.t, err)
 			c, err = change.Decode(c.Kind(), raw, change.DecodeOptions{Open: r.blobs.open})
 			require.NoError(r.t, err)
 			out, err := change.Apply(r.ctx, host, c)
+			if err != nil && !promised {
+				break // no repository has the package
+			}
 			require.NoError(r.t, err, "undo: %s", c.Summary())
 			r.sweep(host.Run, out.Aside)
 		}
