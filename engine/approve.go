@@ -278,8 +278,28 @@ func (it *item) admit(ctx context.Context, plan task.Plan) (*admission, error) {
 		if err := a.enter(ctx, it.target, err == nil && ignore); err != nil {
 			return nil, err
 		}
+		if err := a.reserve(ctx, it.target); err != nil {
+			a.leave(it.target, false)
+			return nil, err
+		}
 	}
 	return a, nil
+}
+
+// admitted is admit with the waiting taken out of the step's limit: what comes
+// after goes on under the context that it returns.
+func (it *item) admitted(ctx context.Context, plan task.Plan) (context.Context, context.CancelFunc, *admission, error) {
+	if it.s.Timeout == 0 || it.outer == nil {
+		adm, err := it.admit(ctx, plan)
+		return ctx, func() {}, adm, err
+	}
+	left := it.s.Timeout - it.r.opt.Now().Sub(it.began)
+	adm, err := it.admit(it.outer, plan)
+	ctx, cancel := context.WithTimeout(it.outer, left)
+	if err != nil {
+		cancel()
+	}
+	return ctx, cancel, adm, err
 }
 
 // allowCluster is allow for a plan of several hosts: all of it or nothing.

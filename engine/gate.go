@@ -106,14 +106,8 @@ func (a *admission) claim(ctx context.Context, host string, c change.Change) err
 	if c.Risk() == change.Safe || len(a.r.opt.Gates) == 0 {
 		return nil
 	}
-	a.mu.Lock()
-	first := len(a.claims[host]) == 0
-	a.mu.Unlock()
-	if first {
-		if err := a.r.gatekeeper.take(ctx); err != nil {
-			return err
-		}
-		a.hold(host, a.r.gatekeeper.give)
+	if err := a.reserve(ctx, host); err != nil {
+		return err
 	}
 	for _, g := range a.r.opt.Gates {
 		release, err := a.r.judgedBy(ctx, g, a.s, host, c)
@@ -128,6 +122,21 @@ func (a *admission) claim(ctx context.Context, host string, c change.Change) err
 			})
 		}
 	}
+	return nil
+}
+
+// reserve waits until no other host holds a claim, once in a host's part.
+func (a *admission) reserve(ctx context.Context, host string) error {
+	a.mu.Lock()
+	first := len(a.claims[host]) == 0
+	a.mu.Unlock()
+	if !first || len(a.r.opt.Gates) == 0 {
+		return nil
+	}
+	if err := a.r.gatekeeper.take(ctx); err != nil {
+		return err
+	}
+	a.hold(host, a.r.gatekeeper.give)
 	return nil
 }
 

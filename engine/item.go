@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
@@ -33,6 +34,8 @@ type item struct {
 	facts  facts.Host // of the target, where the task reads them
 	base   *reader.Reader
 	read   task.Reader
+	outer  context.Context // of a step with a limit: without it
+	began  time.Time       // when that limit began to count
 }
 
 // prepare renders and decodes the parameters and connects where needed.
@@ -106,7 +109,8 @@ func (it *item) once(ctx context.Context) result {
 	if it.s.Timeout == 0 {
 		return it.work(ctx)
 	}
-	// Not counted: connecting, and waiting for the target's turn.
+	// Not counted: connecting, and waiting for the target's turn, for other hosts, for a person.
+	it.outer, it.began = ctx, it.r.opt.Now()
 	limited, cancel := context.WithTimeout(ctx, it.s.Timeout)
 	defer cancel()
 	res := it.work(limited)
@@ -158,11 +162,12 @@ func (it *item) plan(ctx context.Context) (task.AnyInput, task.Plan, error) {
 
 // apply does the plan and, where it changed something, looks again.
 func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res *result) {
-	adm, err := it.admit(ctx, plan)
+	ctx, cancel, adm, err := it.admitted(ctx, plan)
 	if err != nil {
 		res.status, res.err = event.Failed, err
 		return
 	}
+	defer cancel()
 	defer func() { adm.leave(it.target, res.err != nil) }()
 	a := it.r.applier(it.s, it.sc.at, it.s.Def.Kind(it.params) == task.Action, it.changeHost) // without stop: a step under way is finished
 	a.admission = adm

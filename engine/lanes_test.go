@@ -177,3 +177,18 @@ func TestGateThatCannotJudge(t *testing.T) {
 type gateFunc func() error
 
 func (f gateFunc) Claim(context.Context, Claim) (func(), error) { return nil, f() }
+
+// A step's limit does not run while it waits for the other hosts of its group.
+func TestWaitingIsNotTheStepsTime(t *testing.T) {
+	w := risky(t, approve(change.Disruptive)).run("[a]\nh1\nh2\nh3\nh4\n", `- hosts: all
+  gather_facts: no
+  tasks:
+    - {name: in, timeout: 1s, risky: {cmd: 'echo {{ inventory_hostname }} >> DIR/log; sleep 0.5'}}
+`)
+	require.False(t, w.rep.Failed, w.all())
+	require.Len(t, w.lines("log"), 4)
+
+	w = risky(t, approve(change.Disruptive)).run("h1\n", "- hosts: all\n  gather_facts: no\n  tasks: [{name: in, timeout: 1s, risky: {cmd: sleep 5}}]\n")
+	require.True(t, w.rep.Failed)
+	require.Contains(t, w.all(), "took longer than 1s")
+}

@@ -114,7 +114,7 @@ func TestStaleOnALabHost(t *testing.T) {
 	require.NoError(t, err)
 	d.file("hosts", string(text))
 	on(t, h, `mkdir -p /srv/stale
-for u in lab-stale lab-other; do printf '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' > /etc/systemd/system/$u.service; done
+for u in lab-stale lab-other; do printf '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' > /usr/lib/systemd/system/$u.service; done
 systemctl daemon-reload; systemctl enable --now -q lab-stale`)
 	stale(t, d, "/srv/stale", stalePlaybook+staleLabSteps, h.Name, func(script string) { on(t, h, "cd /srv/stale; "+script) })
 }
