@@ -25,15 +25,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
-	login, err := a.login(f)
-	if err != nil {
-		return err
-	}
-	hostDir, aside, err := a.hostFolders()
-	if err != nil {
-		return err
-	}
-	approved, err := f.approved()
+	opt, err := a.options(f, j)
 	if err != nil {
 		return err
 	}
@@ -44,29 +36,22 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 		}
 	}
 	defer rec.Close()
-	owner := a.owner(rec.id)
-	lock, err := a.inventoryLock(j.sources, owner)
+	j.run = rec.id
+	opt.RunID, opt.Journal, opt.Memory, opt.OpenBlob, opt.Owner = rec.id, rec.journal, rec.memory, rec.history.OpenBlob, a.owner(rec.id)
+	lock, err := a.inventoryLock(j.sources, opt.Owner)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	j.run = rec.id
-	red := &secret.Redactor{}
-	red.Add(login.Password.Reveal())
-	red.Add(login.BecomePassword.Reveal())
+	opt.Lock = lock.take
 	kept := view.NewJSON(rec.events)
-	dialer := a.dialer()
-	defer dialer.Close()
+	opt.Sink = view.Many{shown, kept}
+	opt.Dialer = a.dialer()
+	defer opt.Dialer.Close()
 	ctx, stop, done := a.signals(ctx)
 	defer done()
-	rep := engine.Run(ctx, engine.Options{
-		RunID: rec.id, Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Dialer: dialer, Sink: view.Many{shown, kept}, Redactor: red, Now: a.now,
-		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, HostDir: hostDir, Aside: aside, Stop: stop,
-		Approve: approved, Approver: a.approver(f, stop), Retype: a.retype, Keep: j.keep, Saved: j.saved, Seal: j.seal, PlanTime: j.planTime,
-		Journal: rec.journal, Memory: rec.memory, OpenBlob: rec.history.OpenBlob, Answers: j.answers, Owner: owner, LockExpiry: f.lockExpiry, Lock: lock.take,
-		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
-		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
-	})
+	opt.Stop, opt.Approver = stop, a.approver(f, stop)
+	rep := engine.Run(ctx, opt)
 	if err := errors.Join(lineError(shown), kept.Err()); err != nil {
 		return fmt.Errorf("not all of run %s could be written down: %w", rec.id, err)
 	}
@@ -80,6 +65,33 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 		return &errShown{code}
 	}
 	return nil
+}
+
+// options are what the command line and the files say of a run.
+func (a *app) options(f *flags, j *job) (engine.Options, error) {
+	login, err := a.login(f)
+	if err != nil {
+		return engine.Options{}, err
+	}
+	hostDir, aside, err := a.hostFolders()
+	if err != nil {
+		return engine.Options{}, err
+	}
+	approved, err := f.approved()
+	if err != nil {
+		return engine.Options{}, err
+	}
+	red := &secret.Redactor{}
+	red.Add(login.Password.Reveal())
+	red.Add(login.BecomePassword.Reveal())
+	return engine.Options{
+		Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Redactor: red, Now: a.now,
+		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, HostDir: hostDir, Aside: aside,
+		Approve: approved, Retype: a.retype, Keep: j.keep, Saved: j.saved, Seal: j.seal, PlanTime: j.planTime,
+		Answers: j.answers, LockExpiry: f.lockExpiry,
+		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
+		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
+	}, nil
 }
 
 // who is account@machine, and for root through sudo whose session it was.
