@@ -15,7 +15,6 @@ import (
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/journal"
-	"github.com/dayops/dayops/engine/secret"
 	"github.com/dayops/dayops/engine/strictyaml"
 )
 
@@ -98,13 +97,12 @@ func (a *app) owner(run string) guard.Owner {
 	return o
 }
 
-// keptFlags are the flags that a resume goes on with. Passwords are asked for
-// again, and variables with a secret name must be given again.
+// keptFlags are the flags that a resume goes on with; sealed in the journal.
+// Passwords of logins are not among them: they are asked for again.
 type keptFlags struct {
 	Limit      string         `json:"limit,omitempty"`
 	Forks      int            `json:"forks"`
 	Extra      map[string]any `json:"extra,omitempty"`
-	Withheld   []string       `json:"withheld,omitempty"` // names of extra variables that are secret
 	User       string         `json:"user,omitempty"`
 	KeyFile    string         `json:"key_file,omitempty"`
 	Common     string         `json:"ssh_common_args,omitempty"`
@@ -129,10 +127,6 @@ func (f *flags) kept(extra *strictyaml.Node) keptFlags {
 		return k
 	}
 	for _, p := range extra.Pairs {
-		if secret.Name(p.Key) {
-			k.Withheld = append(k.Withheld, p.Key)
-			continue
-		}
 		k.Extra[p.Key] = p.Value.Any()
 	}
 	return k

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
@@ -160,15 +159,6 @@ func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
 		return nil, err
 	}
 	f.applied, f.appliedSum = k.Plan, k.PlanSum
-	var missing []string
-	for _, name := range k.Withheld {
-		if j.extra.Get(name) == nil {
-			missing = append(missing, name)
-		}
-	}
-	if missing != nil {
-		return nil, usage("-e "+missing[0]+"=...", "the run was given %s, which is secret and not kept", strings.Join(missing, ", "))
-	}
 	for _, d := range []struct{ what, was, is string }{
 		{"playbook", m.Run.Playbooks, j.bound.Digest()}, {"inventory", m.Run.Inventory, j.inv.Digest()},
 	} {
