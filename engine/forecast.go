@@ -45,6 +45,8 @@ func foresee(h *host, s *playbook.BoundStep, c change.Change) {
 	if c.Opaque() && s.ChangesNothing() {
 		return // the playbook's word: it only reads
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.overlay.Step = s.Title()
 	change.Foresee(h.overlay, c)
 }

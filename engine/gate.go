@@ -198,7 +198,9 @@ func (r *run) readerOf(ctx context.Context, s *playbook.BoundStep, name string) 
 	}
 	base := reader.New(l.conn, as)
 	if r.opt.Check {
-		return limited{change.Over(base, h.overlay)}, nil
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return limited{change.Over(base, h.overlay.Clone())}, nil
 	}
 	return limited{base}, nil
 }

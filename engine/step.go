@@ -132,8 +132,11 @@ func (r *run) cloud(ctx context.Context, h *host, s *playbook.BoundStep, res *re
 		return
 	}
 	defer release()
-	if o := r.host(target).overlay; o.Opaque == "" {
-		o.Opaque = res.unknown
+	th := r.host(target)
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	if th.overlay.Opaque == "" {
+		th.overlay.Opaque = res.unknown
 	}
 }
 

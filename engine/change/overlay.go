@@ -2,7 +2,9 @@ package change
 
 import (
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/dayops/dayops/engine/reader"
@@ -41,6 +43,14 @@ type OverlayFile struct {
 
 	from string                        // where on the host the content lies now, if it stays
 	open func() (io.ReadCloser, error) // of a large planned file
+}
+
+// Clone is o as it is now: for one who reads a host while others foresee more of it.
+func (o *Overlay) Clone() *Overlay {
+	c := *o
+	c.Files, c.Units, c.Packages, c.by = maps.Clone(o.Files), maps.Clone(o.Units), maps.Clone(o.Packages), maps.Clone(o.by)
+	c.moves = slices.Clone(o.moves)
+	return &c
 }
 
 func (o *Overlay) step(fallback string) string {
