@@ -27,7 +27,7 @@ than its max_risk. Otherwise the run asks at the terminal, or the step is refuse
 
 Secrets are not in the file in clear. Texts show %s in their place; sums and
 digests of what holds a secret, and all of a no_log step, are HMAC-SHA256 under a key
-that stays on this machine (plan.key in the state folder, 0600): such a plan can be
+that stays on this machine (key in the state folder, 0600): such a plan can be
 applied only here. A secret -e is kept as its names and must be given again.
 
 Fields

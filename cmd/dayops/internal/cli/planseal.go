@@ -2,18 +2,14 @@ package cli
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/secret"
 	"github.com/dayops/dayops/engine/vars"
@@ -89,50 +85,22 @@ func setsAny(arg string, names []string) bool {
 	return err == nil && slices.ContainsFunc(n.Keys(), func(k string) bool { return slices.Contains(names, k) })
 }
 
-// sealer is an HMAC-SHA256 under this machine's own key, made at first use.
+// sealer is an HMAC-SHA256 under a key of its own, made of this machine's.
 func (a *app) sealer() (func([]byte) string, error) {
 	dir, err := a.stateDir()
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, "plan.key")
-	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key, err = newKey(path)
-	}
+	key, err := journal.Key(dir)
 	if err != nil {
 		return nil, err
 	}
-	if len(key) != sha256.Size {
-		return nil, fmt.Errorf("%s is damaged; without it saved plans cannot be applied: remove it and make them again", path)
-	}
-	return func(data []byte) string {
-		m := hmac.New(sha256.New, key)
-		m.Write(data)
-		return hex.EncodeToString(m.Sum(nil))
-	}, nil
+	own := sumUnder(key, []byte("dayops saved plan"))
+	return func(data []byte) string { return hex.EncodeToString(sumUnder(own, data)) }, nil
 }
 
-// newKey makes the key, or takes the one that another program made meanwhile.
-func newKey(path string) ([]byte, error) {
-	key := make([]byte, sha256.Size)
-	if _, err := rand.Read(key); err != nil {
-		return nil, err
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".plan-key-") // 0600
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(key)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return nil, err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	return os.ReadFile(path)
+func sumUnder(key, data []byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write(data)
+	return m.Sum(nil)
 }

@@ -78,7 +78,7 @@ func staleWays() []way {
 		{"copied file is gone", "here", "mv f .f", "mv .f f", "cannot read the file f"},
 		{"copied tree has more", "here", "echo x > tree/two", "rm tree/two", "tree/two was not there"},
 		{"copied tree has less", "here", "mv tree/one .one", "mv .one tree/one", "tree/one"},
-		{"key of the seals", "local", "mv home/state/dayops/plan.key .key", "mv .key home/state/dayops/plan.key", "web.yml was hmac"},
+		{"key of the seals", "local", "mv home/state/dayops/key .key", "mv .key home/state/dayops/key", "web.yml was hmac"},
 
 		{"unit stopped", "lab", "systemctl stop lab-stale", "systemctl start lab-stale", "lab-stale.service: ActiveState was active"},
 		{"unit disabled", "lab", "systemctl disable -q lab-stale", "systemctl enable -q lab-stale", "lab-stale.service: UnitFileState was enabled"},
