@@ -123,6 +123,7 @@ func Own(t testing.TB, o Options) *Lab {
 		o.Dir = filepath.Join(t.TempDir(), "lab")
 	}
 	o.Owned = true
+	takeSlot(t)
 	ctx, cancel := context.WithTimeout(context.Background(), bootLimit+10*time.Minute)
 	defer cancel()
 	l, err := lab.Up(ctx, o)
