@@ -1,8 +1,10 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/source"
 )
@@ -90,7 +92,7 @@ func (inv *Inventory) term(t *term) ([]string, *source.Mistake) {
 		found = inv.glob(t, set)
 	}
 	if !found {
-		return nil, t.mistake(inv.nothing(t), source.DidYouMean(t.name, inv.near(t)))
+		return nil, t.mistake(inv.nothing(t), cmp.Or(source.DidYouMean(strings.Trim(t.name, "*?~^$"), inv.near(t)), whoThereIs))
 	}
 	if !t.index || len(set.names) == 0 {
 		return set.names, nil
@@ -143,12 +145,11 @@ func (inv *Inventory) nothing(t *term) string {
 	return fmt.Sprintf("there is no host or group %q", t.name)
 }
 
-// near lists the names that a person may have meant by a plain name. With very
+const whoThereIs = "dayops inventory --graph shows who there is"
+
+// near lists the names that a person may have meant. With very
 // many hosts only the groups are compared.
 func (inv *Inventory) near(t *term) []string {
-	if t.match != nil {
-		return nil
-	}
 	names := inv.Groups()
 	if hosts := inv.members["all"]; len(hosts) <= 20_000 {
 		names = append(names, hosts...)
