@@ -2,12 +2,16 @@ package engine
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/inventory"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/secret"
 	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/engine/strictyaml"
+	"github.com/dayops/dayops/engine/vars"
 )
 
 // Targets says how hosts would be reached outside any play: by their
@@ -56,6 +60,35 @@ func CheckTargets(inv *inventory.Inventory, hosts []string, args func(words []st
 		}
 		if err == nil {
 			ms.AddErr(inv.CheckArgs(name, t.CommonArgs, args))
+		}
+	}
+	return ms.Err()
+}
+
+// CheckVars finds connection variables of plays, tasks and -e with values that
+// cannot be. One that is a template is left to the run. The error is a source.List.
+func CheckVars(inv *inventory.Inventory, b *playbook.Bound, extra *strictyaml.Node) error {
+	var ms source.Mistakes
+	check := func(n *strictyaml.Node) {
+		if n == nil {
+			return
+		}
+		for _, p := range n.Pairs {
+			if vars.IsTemplate(p.Value) {
+				continue
+			}
+			_, err := inv.Connection("", map[string]any{p.Key: p.Value.Any()})
+			var list source.List
+			if errors.As(err, &list) {
+				ms.Add(p.Value.Mistake(strings.Replace(list[0].Text, ` of host ""`, "", 1), list[0].Hint))
+			}
+		}
+	}
+	check(extra)
+	for _, p := range b.Plays {
+		check(p.Vars)
+		for _, s := range slices.Concat(p.Steps, p.Handlers) {
+			check(s.Vars)
 		}
 	}
 	return ms.Err()

@@ -158,6 +158,9 @@ func (a *app) bind(f *flags, load func() (*playbook.Playbook, error)) (*job, err
 		Limit: limit, Tags: f.tags, SkipTags: f.skipTags})
 	ms.AddErr(err)
 	ms.AddErr(engine.CheckTargets(inv, inv.Hosts(), ssh.CheckArgs))
+	if bound != nil {
+		ms.AddErr(engine.CheckVars(inv, bound, extra))
+	}
 	if err := ms.Err(); err != nil {
 		return nil, badFiles(err)
 	}
