@@ -101,7 +101,7 @@ func (r *run) lose(h *host, s *playbook.BoundStep, err error) {
 	e := event.Event{Kind: event.Unreachable, Play: r.play.Title(), Host: h.name(), Status: event.Unreached, Text: err.Error()}
 	e.Cause, e.Hint = explain(h.name(), err)
 	var broken *conn.LostError
-	if errors.As(err, &broken) && r.opt.Journal != nil {
+	if errors.As(err, &broken) && r.opt.Journal != nil && !r.opt.Check {
 		e.Hint = fmt.Sprintf("dayops resume %s   (when %s is back: finds what was begun there)", r.opt.RunID, h.name())
 	}
 	if s != nil {

@@ -66,7 +66,7 @@ func explainLock(host string, err error) (cause, hint string) {
 	case errors.As(err, &here):
 		return here.Error(), "wait for it; what only reads needs no lock: dayops plan, dayops exec --read-only"
 	case errors.As(err, &lost):
-		return "the lock is lost", "another run has taken the host over; dayops resume afterwards"
+		return "the lock is lost", "another run has taken the host over; afterwards: dayops resume " + lost.Run
 	case errors.As(err, &doubt):
 		return doubt.Error(), fmt.Sprintf("look at %s; then dayops resume %s --done %d   (it was made) or --again %d   (make it again)", doubt.Host, doubt.Run, doubt.ID, doubt.ID)
 	}

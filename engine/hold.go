@@ -195,11 +195,23 @@ func (r *run) beat(h *hold) {
 	}
 }
 
-// leave keeps a lock and the records under it: a command is in doubt.
+// leave keeps the records under a lock when it is given back: a command is in doubt.
 func (hs *holds) leave(l *guard.Lock) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	hs.doubt[l.Token] = true
+}
+
+// leave keeps the records of a host's commands when its lock is given back: a
+// change is in doubt there.
+func (r *run) leave(host, as string) {
+	h := r.holds.at(holdKey{host, as})
+	h.turn <- struct{}{}
+	lock := h.lock
+	<-h.turn
+	if lock != nil {
+		r.holds.leave(lock)
+	}
 }
 
 // release gives every lock back. What cannot be reached expires by itself.
@@ -210,10 +222,14 @@ func (r *run) release() {
 	defer r.holds.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, h := range r.holds.by {
-		if h.lock != nil && h.err == nil && !h.shared && !r.holds.doubt[h.lock.Token] {
+		if h.lock != nil && h.err == nil && !h.shared {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), AbortGrace)
 				defer cancel()
+				if r.holds.doubt[h.lock.Token] {
+					_ = h.lock.Leave(ctx)
+					return
+				}
 				_ = h.lock.Release(ctx)
 			})
 		}

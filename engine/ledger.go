@@ -57,7 +57,7 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 	}
 	id := l.r.opt.Journal.NextID()
 	reads := h
-	h.Conn = lock.Conn(h.Conn, commandIDs(id))
+	h.Conn = lock.Conn(h.Conn, commandIDs(l.r.opt.Journal.Taken(), id))
 	inverse, err := change.Invert(ctx, h, c, l.r.opt.Journal)
 	if err != nil {
 		return change.Outcome{}, fmt.Errorf("keep what is there, for an undo: %w", err)
@@ -74,7 +74,7 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 	if errors.As(err, &gone) {
 		l.r.locked()
 	}
-	if isLost(err) {
+	if isLost(err) || err != nil && ctx.Err() != nil && isInterrupt(ctx.Err()) {
 		l.r.holds.leave(lock)
 		return out, err // in doubt: a resume looks at the host
 	}
@@ -121,10 +121,16 @@ func (r *run) refined(ctx context.Context, h change.Host, inverse []change.Chang
 	return r.keptChanges(inverse, h)
 }
 
-// commandIDs name the commands of change id on the host: 12.1, 12.2, ...
-func commandIDs(id int64) func() string {
+// commandIDs name the commands of change id on the host: 12.1, 12.2, ...; those of
+// the second controller 1-12.1: the first may have died between a command
+// that kept something for an undo and its record, and 12 is given again then.
+func commandIDs(taken int, id int64) func() string {
 	var n atomic.Int64
-	return func() string { return strconv.FormatInt(id, 10) + "." + strconv.FormatInt(n.Add(1), 10) }
+	before := strconv.FormatInt(id, 10) + "."
+	if taken > 0 {
+		before = strconv.Itoa(taken) + "-" + before
+	}
+	return func() string { return before + strconv.FormatInt(n.Add(1), 10) }
 }
 
 // keptChanges are cs as the journal keeps them. An inverse holds no content but

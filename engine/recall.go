@@ -10,6 +10,7 @@ import (
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/task"
 )
@@ -64,11 +65,10 @@ func (k keptOutcome) outcome() change.Outcome {
 	return o
 }
 
-// keep journals what a step gave on a host, or an item of its loop. A loss is
-// found out again by reading the host; what an interrupt cut short is not done.
+// keep journals what a step gave on a host, or an item of its loop, unless a
+// resume has to take it up again.
 func (r *run) keep(at journal.Place, res *result) {
-	var notBegun *NotBegunError
-	if r.opt.Journal == nil || r.opt.Check || isLost(res.err) || isInterrupt(res.err) || errors.As(res.err, &notBegun) {
+	if r.opt.Journal == nil || r.opt.Check || notDone(res.err) {
 		return
 	}
 	raw, err := json.Marshal(kept(res))
@@ -78,6 +78,20 @@ func (r *run) keep(at journal.Place, res *result) {
 	if err != nil {
 		res.status, res.err = event.Failed, together(res.err, err)
 	}
+}
+
+// notDone tells errors that say nothing about the step itself: the host was
+// lost, somebody else holds it, the run ended, or nobody approved.
+func notDone(err error) bool {
+	var (
+		notBegun *NotBegunError
+		locked   *guard.LockedError
+		running  *guard.RunningError
+		here     *InventoryLockedError
+		lost     *conn.LockLostError
+	)
+	return isLost(err) || isInterrupt(err) || isRefused(err) || errors.As(err, &notBegun) || errors.As(err, &locked) || errors.As(err, &running) ||
+		errors.As(err, &here) || errors.As(err, &lost)
 }
 
 // isInterrupt tells a step that did not come to its end because the run did.
@@ -158,19 +172,14 @@ func numbers(v any) any {
 	return v
 }
 
-// ForgetFailed makes a resume take up again what failed on hosts: their failed
-// steps are checked and planned anew, and changed nothing as far as the memory goes.
-func ForgetFailed(m *journal.Memory, hosts []string) {
+// FailedOn are the places of steps that failed on hosts: what a retry does again.
+func FailedOn(m *journal.Memory, hosts []string) []journal.Place {
+	var out []journal.Place
 	for at, raw := range m.Results {
 		var k keptResult
-		if !slices.Contains(hosts, at.Host) || json.Unmarshal(raw, &k) == nil && k.Status != event.Failed && k.Status != event.Partial {
-			continue
-		}
-		m.Forget(at)
-		for _, s := range m.Steps {
-			if s.At.Step == at.Step && s.At.Host == at.Host && s.At.Item == at.Item && s.State != journal.Intent {
-				s.Again = true
-			}
+		if slices.Contains(hosts, at.Host) && (json.Unmarshal(raw, &k) != nil || k.Status == event.Failed || k.Status == event.Partial) {
+			out = append(out, at)
 		}
 	}
+	return out
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
@@ -48,14 +50,22 @@ func (r *run) recover(ctx context.Context) {
 			}
 		}
 		finally := r.pendingFinally(p)
+		concerned := map[string]bool{} // also this machine, which an inventory need not list
+		for name := range byHost {
+			concerned[name] = true
+		}
+		for name := range finally {
+			concerned[name] = true
+		}
 		var hosts []*host
-		for _, name := range r.opt.Inventory.Hosts() {
-			if len(byHost[name])+len(finally[name]) > 0 {
-				hosts = append(hosts, r.host(name))
-			}
+		for _, name := range slices.Sorted(maps.Keys(concerned)) {
+			hosts = append(hosts, r.host(name))
 		}
 		r.each(ctx, r.opt.Forks, hosts, func(h *host) {
 			if err := r.recoverHost(ctx, h, byHost[h.name()], finally[h.name()]); err != nil {
+				for _, s := range byHost[h.name()] {
+					r.leave(h.name(), s.Change.As)
+				}
 				r.cannotGoOn(h, err)
 			}
 		})
@@ -107,6 +117,38 @@ func (r *run) pendingFinally(p *playbook.BoundPlay) map[string][]pending {
 		}
 	}
 	return out
+}
+
+// tidy gives back what earlier controllers left on hosts that were done: the
+// lock and the records of commands. Who came to the end of the run left nothing,
+// but on hosts that were lost. A host that is away or another's by now keeps them.
+func (r *run) tidy(ctx context.Context) {
+	m, left, targets := r.opt.Memory, map[holdKey]bool{}, r.opt.Playbook.HostNames()
+	for _, s := range m.Steps {
+		k := holdKey{s.Change.Host, s.Change.As}
+		if s.Taken <= m.EndedAt && !slices.Contains(targets, k.host) {
+			continue
+		}
+		if s.State != journal.Intent && !r.holds.has(k) && r.host(k.host).lost == nil {
+			left[k] = true
+		}
+	}
+	keys := slices.Collect(maps.Keys(left))
+	atOnce(r.opt.Forks, len(keys), func(i int) {
+		if r.interrupted(ctx) {
+			return
+		}
+		l, err := r.connect(ctx, keys[i].host)
+		if err != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, ProbeLimit)
+		defer cancel()
+		lock, err := guard.Acquire(ctx, l.conn, keys[i].as, r.opt.Owner, guard.Options{Expiry: r.opt.LockExpiry, Patience: time.Second, Dir: r.opt.HostDir, Resume: true})
+		if err == nil {
+			_ = lock.Release(ctx)
+		}
+	})
 }
 
 func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, finally []pending) error {
@@ -245,7 +287,7 @@ func (r *run) commands(ctx context.Context, c conn.Conn, s *journal.Step) (last 
 	if err != nil {
 		return last, err
 	}
-	next := commandIDs(s.ID)
+	next := commandIDs(s.Taken, s.ID)
 	for range maxCommands {
 		rec, err := guard.Await(ctx, c, s.Change.As, lock.Dir, r.opt.RunID, next(), ChangeLimit)
 		if err != nil || rec.State == guard.Absent {

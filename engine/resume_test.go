@@ -217,7 +217,7 @@ func TestRetryOfWhatFailed(t *testing.T) {
 	require.True(t, w.rep.Failed)
 	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "there"), nil, 0o600))
 	d.again("r1")
-	ForgetFailed(d.m, []string{"h2"})
+	require.NoError(t, d.j.TakeUp(journal.Record{Run: &d.m.Run}, d.m, FailedOn(d.m, []string{"h2"})))
 	w.run("h1\nh2\n", site)
 	require.False(t, w.rep.Failed)
 	require.ElementsMatch(t, []string{"one-h1", "one-h2", "two-h2"}, w.lines("out"))

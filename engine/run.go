@@ -89,6 +89,9 @@ func Run(ctx context.Context, opt Options) Report {
 	if opt.Keep != nil {
 		r.keepAll(ctx, r.seen)
 	}
+	if opt.Memory != nil {
+		r.tidy(ctx)
+	}
 	r.recap()
 	r.report.Interrupted = r.interrupted(ctx)
 	code, text := opt.ExitCode(r.report)

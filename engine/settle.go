@@ -119,7 +119,7 @@ func (e *OnceError) Error() string { return "run_once failed on " + e.Host }
 func (r *run) onceStep(ctx context.Context, s *playbook.BoundStep, hosts []*host) {
 	o := r.once[s.ID]
 	if o == nil {
-		h := hosts[0]
+		h := r.onceHost(s, hosts)
 		o = &onceResult{host: h.name(), res: r.hostStep(ctx, h, s)}
 		r.settle(h, s, &o.res)
 		r.once[s.ID] = o
@@ -138,6 +138,19 @@ func (r *run) onceStep(ctx context.Context, s *playbook.BoundStep, hosts []*host
 			r.remember(h, s, &o.res)
 		}
 	}
+}
+
+// onceHost is the first host, or the one on which an earlier controller began
+// the step: a host that was away then must not do it once more.
+func (r *run) onceHost(s *playbook.BoundStep, hosts []*host) *host {
+	if m := r.opt.Memory; m != nil {
+		for _, name := range r.play.Targets {
+			if m.Knows(s.ID, name) {
+				return r.host(name)
+			}
+		}
+	}
+	return hosts[0]
 }
 
 // reasons says in which ways items of a result have failed.

@@ -177,8 +177,13 @@ func (l *Lock) Refresh(ctx context.Context) error {
 // Release gives the lock back and removes the run's records. While a command of
 // the run is running it fails with *RunningError and keeps both; with
 // *conn.LockLostError when somebody else has the lock.
-func (l *Lock) Release(ctx context.Context) error {
-	code, a, err := operate(ctx, l.conn, l.as, releaseScript, l.Dir, l.Token, l.Run)
+func (l *Lock) Release(ctx context.Context) error { return l.release(ctx, "") }
+
+// Leave is Release that keeps the run's records: a resume wants to read them.
+func (l *Lock) Leave(ctx context.Context) error { return l.release(ctx, "keep") }
+
+func (l *Lock) release(ctx context.Context, keep string) error {
+	code, a, err := operate(ctx, l.conn, l.as, releaseScript, l.Dir, l.Token, l.Run, keep)
 	if err == nil && code == 11 {
 		return &RunningError{Run: l.Run, Live: a.live}
 	}

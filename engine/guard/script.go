@@ -111,7 +111,7 @@ fi
 exit 0
 `
 
-// releaseScript: $2 token, $3 run. Exit 11: commands of the run are still running.
+// releaseScript: $2 token, $3 run, $4 "keep" or "": the records stay. Exit 11: commands of the run are still running.
 const releaseScript = prelude + `
 [ -d "$d" ] || exit 12
 locked
@@ -120,6 +120,7 @@ load
 live "$3"
 if [ -n "$found" ]; then show; printf %s "$found"; exit 11; fi
 rm -f -- "$d/lock" || exit 1
+[ "$4" != keep ] || exit 0
 rm -rf -- "$d/runs/$3"
 rmdir -- "$d/runs" 2>/dev/null
 exit 0

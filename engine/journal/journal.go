@@ -29,10 +29,12 @@ type Journal struct {
 	lock  *flock.Flock
 	blobs blobs
 	seal  sealer
+	crash crasher
 
 	mu      sync.Mutex
 	wake    *sync.Cond
 	last    int64  // id of a change
+	taken   int    // how often the run was taken up again
 	pending []byte // encoded, not written yet
 	sync    bool   // some of it must reach the disk
 	put     int    // records put
@@ -96,6 +98,34 @@ func (j *Journal) NextID() int64 {
 	return j.last
 }
 
+// Taken tells how often the run was taken up again, by this process too.
+func (j *Journal) Taken() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.taken
+}
+
+// TakeUp notes that this process goes on with the run, and which places are to
+// be done again. m is as a later controller will read it.
+func (j *Journal) TakeUp(r Record, m *Memory, forget []Place) error {
+	r.Kind = Taken
+	if err := j.Append(r); err != nil {
+		return err
+	}
+	m.add(r)
+	j.mu.Lock()
+	j.taken = m.Taken
+	j.mu.Unlock()
+	for _, at := range forget {
+		again := Record{Kind: Forgotten, Time: r.Time, At: at}
+		if err := j.Append(again); err != nil {
+			return err
+		}
+		m.add(again)
+	}
+	return nil
+}
+
 // Append writes a record and returns when it is on disk. What several
 // goroutines append at the same time is synced together. After the first
 // error every call fails: what is not journalled must not be done.
@@ -134,10 +164,12 @@ func (j *Journal) flush() {
 	batch, upTo, sync := j.pending, j.put, j.sync
 	j.pending, j.sync = nil, false
 	j.mu.Unlock()
+	j.crash.before(j.file, batch)
 	_, err := j.file.Write(batch)
 	if err == nil && sync {
 		err = j.file.Sync()
 	}
+	j.crash.after()
 	j.mu.Lock()
 	if err != nil {
 		j.err = fmt.Errorf("the journal of run %s cannot be written: %w", j.run, err)

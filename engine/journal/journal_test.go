@@ -145,3 +145,36 @@ func FuzzJournal(f *testing.F) {
 		}
 	})
 }
+
+// TestForgotten: what is to be done again stays so for a later controller.
+func TestForgotten(t *testing.T) {
+	h, j := begin(t)
+	at := Place{Step: "1.1", Host: "a"}
+	id := j.NextID()
+	require.NoError(t, j.Append(Record{Kind: Intent, At: Place{Step: "1.1", Host: "a", Try: 1}, ID: id, Change: &Change{Host: "a", Kind: "exec"}}))
+	require.NoError(t, j.Append(Record{Kind: Done, ID: id}))
+	require.NoError(t, j.Note(Record{Kind: Finished, At: at, Result: json.RawMessage(`{}`)}))
+	require.NoError(t, j.Append(Record{Kind: Ended, Code: 2}))
+	require.NoError(t, j.Close())
+
+	j, m, err := h.Resume("r1")
+	require.NoError(t, err)
+	require.True(t, m.Ended)
+	require.Zero(t, m.EndedAt)
+	require.NoError(t, j.TakeUp(Record{Run: &Run{ID: "r1"}}, m, []Place{at}))
+	require.Equal(t, 1, j.Taken())
+	check := func(m *Memory) {
+		require.False(t, m.Ended)
+		require.Empty(t, m.Results)
+		require.True(t, m.Steps[0].Again)
+	}
+	check(m)
+	require.False(t, m.Knows("1.1", "a"))
+	require.NoError(t, j.Append(Record{Kind: Intent, At: at, ID: j.NextID(), Change: &Change{Host: "a", Kind: "exec"}}))
+	require.NoError(t, j.Close())
+
+	m, err = h.Read("r1")
+	require.NoError(t, err)
+	check(m)
+	require.Equal(t, []int{0, 1}, []int{m.Steps[0].Taken, m.Steps[1].Taken})
+}

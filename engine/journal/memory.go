@@ -12,12 +12,16 @@ import (
 	"time"
 )
 
+// ErrNotBegun: the run ended before it was journalled, so nothing was done.
+var ErrNotBegun = errors.New("its journal has no beginning: nothing was done")
+
 // Memory is what a journal says about a run.
 type Memory struct {
 	Run     Run
 	Ended   bool
 	Code    int
 	Taken   int // how often it was taken up again
+	EndedAt int // Taken when a controller last came to the end of the run; -1: none did
 	Results map[Place]json.RawMessage
 	Plans   map[Place]Plan
 	Steps   []*Step // in the order in which they were begun
@@ -37,6 +41,7 @@ type Step struct {
 	At      Place
 	Change  Change
 	Inverse []Change
+	Taken   int  // which controller began it: 0 is the first, n came with the nth resume
 	State   Kind // Intent: in doubt; Done; Failed
 	Again   bool // it was looked at and is not made
 	Outcome json.RawMessage
@@ -45,7 +50,7 @@ type Step struct {
 }
 
 func newMemory() *Memory {
-	return &Memory{Results: map[Place]json.RawMessage{}, Plans: map[Place]Plan{}, byID: map[int64]*Step{}}
+	return &Memory{EndedAt: -1, Results: map[Place]json.RawMessage{}, Plans: map[Place]Plan{}, byID: map[int64]*Step{}}
 }
 
 // Read reads the journal of a run without taking it up.
@@ -64,6 +69,7 @@ func (h *History) Resume(run string) (*Journal, *Memory, error) {
 	m, whole, err := h.read(run)
 	if err == nil {
 		err = j.file.Truncate(whole)
+		j.taken = m.Taken
 		for _, s := range m.Steps {
 			j.last = max(j.last, s.ID)
 		}
@@ -107,7 +113,7 @@ func (h *History) read(run string) (*Memory, int64, error) {
 		whole += int64(len(line))
 	}
 	if m.Run.ID == "" {
-		return nil, 0, fmt.Errorf("the journal of run %s has no beginning: nothing was done", run)
+		return nil, 0, fmt.Errorf("run %s: %w", run, ErrNotBegun)
 	}
 	return m, whole, nil
 }
@@ -141,7 +147,7 @@ func (m *Memory) add(r Record) {
 		if r.Change == nil || m.byID[r.ID] != nil {
 			return
 		}
-		step := &Step{ID: r.ID, At: r.At, Change: *r.Change, Inverse: r.Inverse, State: Intent, Time: r.Time}
+		step := &Step{ID: r.ID, At: r.At, Change: *r.Change, Inverse: r.Inverse, Taken: m.Taken, State: Intent, Time: r.Time}
 		m.byID[r.ID] = step
 		m.Steps = append(m.Steps, step)
 	case Done, Failed:
@@ -153,13 +159,33 @@ func (m *Memory) add(r Record) {
 		}
 	case Finished:
 		m.Results[r.At] = r.Result
+	case Forgotten:
+		m.forget(r.At)
 	case Ended:
-		m.Ended, m.Code = true, r.Code
+		m.Ended, m.Code, m.EndedAt = true, r.Code, m.Taken
 	}
 }
 
-// Forget drops the results of a step on a host, so that it is done again.
-func (m *Memory) Forget(at Place) { delete(m.Results, at) }
+// forget drops the result of a step on a host, so that it is done again. What
+// was made there is made again too.
+func (m *Memory) forget(at Place) {
+	delete(m.Results, at)
+	for _, s := range m.Steps {
+		if s.At.Step == at.Step && s.At.Host == at.Host && s.At.Item == at.Item && s.State != Intent {
+			s.Again = true
+		}
+	}
+}
+
+// Knows tells whether a host has begun a step.
+func (m *Memory) Knows(step, host string) bool {
+	for at := range m.Results {
+		if at.Step == step && at.Host == host {
+			return true
+		}
+	}
+	return slices.ContainsFunc(m.Steps, func(s *Step) bool { return s.At.Step == step && s.At.Host == host && !s.Again })
+}
 
 // InDoubt are the changes that were begun and of which nothing more is known.
 func (m *Memory) InDoubt() []*Step {

@@ -16,7 +16,9 @@ const (
 	Done     Kind = "done"     // it is made: Outcome, Inverse where only now known
 	Failed   Kind = "failed"   // it was tried and failed, perhaps half way: Outcome
 	Finished Kind = "finished" // a host is through with a step: Result
-	Ended    Kind = "ended"    // last of a run: Code
+	// Forgotten: a host is to do a step again that has Finished or Failed there.
+	Forgotten Kind = "forgotten"
+	Ended     Kind = "ended" // last of a run: Code
 )
 
 // Place names where in a run something happens.

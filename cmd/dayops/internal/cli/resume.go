@@ -71,11 +71,13 @@ func (a *app) resume(f *resumeFlags, run string) error {
 		return &coded{code: exitLocked, err: err, hint: "it goes on by itself; dayops history show " + id}
 	case errors.Is(err, os.ErrNotExist):
 		return usage("run the playbook again", "run %s only read, or was made by an older dayops: there is nothing to take up", id)
+	case errors.Is(err, journal.ErrNotBegun):
+		return usage("run the playbook again", "%s", err)
 	case err != nil:
 		return err
 	}
 	defer jr.Close()
-	if m.Ended && !f.retryFailed && m.Code != exitInterrupted {
+	if m.Ended && !f.retryFailed && !goesOn(m) {
 		return usage("dayops resume "+id+" --retry-failed", "run %s has ended: exit %d %s", id, m.Code, shortOf(m.Code))
 	}
 	if err := os.Chdir(m.Run.Dir); err != nil {
@@ -93,12 +95,18 @@ func (a *app) resume(f *resumeFlags, run string) error {
 	if err != nil {
 		return errors.Join(err, events.Close())
 	}
-	if err := jr.Append(journal.Record{Kind: journal.Taken, Time: a.now().UTC(), Run: about}); err != nil {
+	if err := jr.TakeUp(journal.Record{Time: a.now().UTC(), Run: about}, m, j.forget); err != nil {
 		return errors.Join(err, events.Close())
 	}
 	j.record = &record{id: id, history: h, events: events, journal: jr, memory: m}
 	j.answers = f.answers()
 	return a.execute(context.Background(), &f.flags, j)
+}
+
+// goesOn tells whether a run that has ended is not done all the same: it was
+// interrupted, refused or kept out, lost a host, or left a change that nobody can know.
+func goesOn(m *journal.Memory) bool {
+	return slices.Contains([]int{exitInterrupted, exitUnreachable, exitRefused, exitLocked}, m.Code) || len(m.InDoubt()) > 0
 }
 
 func (f *resumeFlags) answers() map[int64]engine.Answer {
@@ -149,12 +157,12 @@ func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
 		if retry, err = a.unfinished(m.Run.ID); err != nil {
 			return nil, err
 		}
-		engine.ForgetFailed(m, retry)
 	}
 	j, err := a.bindAgain(f, m, retry)
 	if err != nil {
 		return nil, err
 	}
+	j.forget = engine.FailedOn(m, retry)
 	if err := a.holdTo(j, k); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/dayops/dayops/engine/conn/ssh"
 	"github.com/dayops/dayops/engine/facts"
 	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/source"
@@ -118,6 +119,7 @@ type job struct {
 	undo    string                  // run that it takes back
 	record  *record                 // of a run that is taken up again
 	answers map[int64]engine.Answer // of a person, to what cannot be known
+	forget  []journal.Place         // what failed and is done again
 
 	keep     *engine.Keep   // of a plan that is to be saved
 	saved    *planfile.Plan // that is applied
