@@ -1,5 +1,5 @@
 # make demo: see it work. make test: every test. Both install what is missing, as root on Debian.
-.PHONY: build demo test fuzz lint bench soak lab lab-down clean
+.PHONY: build demo test fuzz lint bench soak repeat lab lab-down clean
 
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -30,10 +30,16 @@ lint:
 bench:
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
 
+# The long forms of what `make test` does in short: hundreds of kills, cut
+# connections and races, as root. Half an hour.
+soak: build
+	@.ci/install
+	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -timeout 60m -run '$(or $(RUN),.)' ./cmd/dayops/internal/soak
+
 # Every test again and again, for what fails once in a while.
-SOAK ?= 10
-soak:
-	@for i in $$(seq $(SOAK)); do echo "round $$i of $(SOAK)"; .ci/test || exit 1; done
+TIMES ?= 10
+repeat:
+	@for i in $$(seq $(TIMES)); do echo "round $$i of $(TIMES)"; .ci/test || exit 1; done
 
 # Five hosts like an OpenShift 3.10 cluster, as root; inventory in .lab/inventory.yml.
 lab: build
