@@ -222,7 +222,7 @@ func (r *run) release() {
 	defer r.holds.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, h := range r.holds.by {
-		if h.lock != nil && h.err == nil && !h.shared {
+		if h.lock != nil && !h.shared { // also one that was lost: there are records of ours
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), AbortGrace)
 				defer cancel()

@@ -164,6 +164,32 @@ func TestRemove(t *testing.T) {
 	require.NoError(t, l2.Release(t.Context()))
 }
 
+// What is kept for a resume stays when the lock is given back; a run that was
+// overtaken takes its own records away, and no others.
+func TestRecordsWithoutALock(t *testing.T) {
+	t.Parallel()
+	c := here(t)
+	opt := guard.Options{Dir: filepath.Join(t.TempDir(), "state")}
+	run := func(l *guard.Lock) {
+		_, err := l.Conn(c, ids()).Run(t.Context(), sh("true"))
+		require.NoError(t, err)
+	}
+	l1 := acquire(t, c, "r1", opt)
+	run(l1)
+	require.NoError(t, l1.Leave(t.Context()))
+	l2 := acquire(t, c, "r2", opt)
+	run(l2)
+	require.Equal(t, guard.Ended, look(t, c, l1, "1").State)
+	var lost *conn.LockLostError
+	require.ErrorAs(t, l1.Leave(t.Context()), &lost)
+	require.Equal(t, guard.Ended, look(t, c, l1, "1").State)
+	require.ErrorAs(t, l1.Release(t.Context()), &lost)
+	require.Equal(t, guard.Absent, look(t, c, l1, "1").State)
+	require.Equal(t, guard.Ended, look(t, c, l2, "1").State)
+	require.NoError(t, l2.Release(t.Context()))
+	require.NoDirExists(t, filepath.Join(opt.Dir, "runs"))
+}
+
 // A broken connection leaves the command to its natural end, once.
 func TestBrokenLink(t *testing.T) {
 	t.Parallel()

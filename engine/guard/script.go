@@ -111,19 +111,25 @@ fi
 exit 0
 `
 
-// releaseScript: $2 token, $3 run, $4 "keep" or "": the records stay. Exit 11: commands of the run are still running.
+// releaseScript: $2 token, $3 run, $4 "keep" or "": the records stay. They go
+// also when the lock is another's by now. Exit 11: commands of the run are still running.
 const releaseScript = prelude + `
 [ -d "$d" ] || exit 12
 locked
 load
-[ -n "$tok" ] && [ "$tok" = "$2" ] || exit 12
 live "$3"
-if [ -n "$found" ]; then show; printf %s "$found"; exit 11; fi
-rm -f -- "$d/lock" || exit 1
-[ "$4" != keep ] || exit 0
+if [ -n "$tok" ] && [ "$tok" = "$2" ]; then
+  ours=0
+  if [ -n "$found" ]; then show; printf %s "$found"; exit 11; fi
+  rm -f -- "$d/lock" || exit 1
+else
+  ours=12
+  [ -z "$found" ] && [ "$run" != "$3" ] || exit 12
+fi
+[ "$4" != keep ] || exit $ours
 rm -rf -- "$d/runs/$3"
 rmdir -- "$d/runs" 2>/dev/null
-exit 0
+exit $ours
 `
 
 // lookScript: $2 run, $3 command, $4 what is kept of an output. What ended just
