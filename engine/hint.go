@@ -11,6 +11,7 @@ import (
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/guard"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/store"
 )
 
@@ -23,6 +24,7 @@ func explain(host string, err error) (cause, hint string) {
 		become  *conn.BecomeError
 		lost    *conn.LostError
 		unreach *conn.UnreachableError
+		nobody  *NotInInventoryError
 	)
 	switch {
 	case errors.As(err, &key):
@@ -41,6 +43,8 @@ func explain(host string, err error) (cause, hint string) {
 		return "connection lost", fmt.Sprintf("dayops ping %s   (what the last step did there is in doubt: look before running it again)", host)
 	case errors.As(err, &unreach):
 		return unreachableCause(unreach), unreachableHint(cmp.Or(unreach.Host, host), unreach)
+	case errors.As(err, &nobody):
+		return err.Error(), fmt.Sprintf("-i with the inventory that has it, or -l 'all:!%s' to leave it out", nobody.Name)
 	case errors.Is(err, context.Canceled):
 		return "aborted", "what the step had done by then is in doubt: look before running it again"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -83,10 +87,13 @@ func unreachableCause(e *conn.UnreachableError) string {
 // fileHint knows what full and broken file systems say.
 func fileHint(host string, err error) string {
 	var here *store.FullError
+	var kept *journal.WriteError
 	var p *fs.PathError
 	switch {
 	case errors.As(err, &here):
 		return "df -h " + here.Location + "   (on this machine)"
+	case errors.As(err, &kept):
+		return "df -h, on this machine, of the state folder   (make room; dayops history prune --keep 50)"
 	case !errors.As(err, &p):
 	case errors.Is(p.Err, syscall.ENOSPC), errors.Is(p.Err, syscall.EDQUOT):
 		return fmt.Sprintf("dayops exec %s -- df -h   (and df -i)", host)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/store"
 )
 
@@ -35,6 +36,8 @@ func TestHintsCanBeTyped(t *testing.T) {
 	require.Regexp(t, "^dayops ping n1 -v ", hint)
 	_, hint = explain("n1", fmt.Errorf("step: %w", &fs.PathError{Op: "put", Path: "/x", Err: syscall.ENOSPC}))
 	require.Regexp(t, "^dayops exec n1 -- df -h ", hint)
+	_, hint = explain("n1", &journal.WriteError{What: "the journal", Err: &fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}})
+	require.Contains(t, hint, "on this machine") // the host has room enough
 	_, hint = explain("n1", &fs.PathError{Op: "put", Path: "/x", Err: syscall.EISDIR})
 	require.Empty(t, hint)
 	_, hint = explain("n1", &store.FullError{Location: "/srv/backups", Err: &fs.PathError{Op: "write", Path: "/srv/backups/x", Err: syscall.ENOSPC}})

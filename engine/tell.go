@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dayops/dayops/engine/event"
@@ -77,7 +79,9 @@ func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 	}
 	if res.err != nil {
 		e.Text = res.err.Error()
-		e.Cause, e.Hint = explain(h.name(), res.err)
+		if e.Cause, e.Hint = explain(h.name(), res.err); errors.Is(res.err, context.Canceled) && e.Text == context.Canceled.Error() {
+			e.Text = e.Cause // Go's words for it say nothing
+		}
 	}
 	for _, o := range res.outcome.Steps {
 		e.Details = append(e.Details, o.Notes...)

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/journal"
@@ -201,7 +203,7 @@ func (u undoer) look(ctx context.Context, r task.Reader, overlay *change.Overlay
 		s.Do = append(s.Do, c)
 		change.Foresee(overlay, c)
 	case where == change.Neither:
-		s.warn("left alone, somebody changed it since: "+c.Summary(), "--force PATH takes it back all the same")
+		s.warn("left alone, somebody changed it since: "+c.Summary(), "--force "+cmp.Or(strings.Join(change.Touches(c), " --force "), "PATH")+"   (takes it back all the same)")
 		return false, nil
 	}
 	return true, nil

@@ -129,7 +129,14 @@ func attrText(f reader.File) string {
 	if !f.Exists {
 		return ""
 	}
-	return fmt.Sprintf("mode: %s\nowner: %s\ngroup: %s\n", reader.Octal(f.Mode), reader.Printable(f.Owner), reader.Printable(f.Group))
+	s := fmt.Sprintf("mode: %s\n", reader.Octal(f.Mode))
+	if f.Owner != "" { // what is made takes them from the account
+		s += "owner: " + reader.Printable(f.Owner) + "\n"
+	}
+	if f.Group != "" {
+		s += "group: " + reader.Printable(f.Group) + "\n"
+	}
+	return s
 }
 
 // moved names the first thing in which now is not what was planned from.

@@ -29,7 +29,7 @@ func TestDiffs(t *testing.T) {
 		{&Write{Path: "/f", Before: old, After: text("text")}, "large, 10 bytes -> 4 bytes\n"},
 		{&Write{Path: "/f", Before: old, Was: []byte("x"), After: text("text"), Hide: true}, ""},
 		{&Attrs{Path: "/f", Before: old, Attr: Attr{Mode: mode(0o600)}}, "--- before: /f\n+++ after: /f\n@@ -1,3 +1,3 @@\n-mode: 0644\n+mode: 0600\n owner: root\n group: root\n"},
-		{&Dir{Path: "/d", Attr: Attr{Owner: "etcd"}}, "--- before: /d\n+++ after: /d\n@@ -0,0 +1,3 @@\n+mode: 0755\n+owner: etcd\n+group: \n"},
+		{&Dir{Path: "/d", Attr: Attr{Owner: "etcd"}}, "--- before: /d\n+++ after: /d\n@@ -0,0 +1,2 @@\n+mode: 0755\n+owner: etcd\n"},
 		{&Link{Path: "/l", Target: "/t"}, "--- before: /l\n+++ after: /l\n@@ -0,0 +1 @@\n+target: /t\n"},
 	} {
 		require.Equal(t, tt.want, tt.c.Diff(), tt.c.Summary())

@@ -36,7 +36,7 @@ func (b blobs) put(data []byte) (string, error) {
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", fmt.Errorf("keep the old content: %w", err)
+		return "", &WriteError{What: "keep the old content", Err: err}
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
 		return "", err

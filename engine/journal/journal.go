@@ -172,7 +172,7 @@ func (j *Journal) flush() {
 	j.crash.after()
 	j.mu.Lock()
 	if err != nil {
-		j.err = fmt.Errorf("the journal of run %s cannot be written: %w", j.run, err)
+		j.err = &WriteError{What: "the journal of run " + j.run + " cannot be written", Err: err}
 	}
 	j.safe, j.busy = upTo, false
 	j.wake.Broadcast()
@@ -217,3 +217,13 @@ func syncDir(dir string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// WriteError: this machine, and no host, could not keep what a run must keep
+// before it changes anything.
+type WriteError struct {
+	What string // that could not be kept
+	Err  error
+}
+
+func (e *WriteError) Error() string { return e.What + ": " + e.Err.Error() }
+func (e *WriteError) Unwrap() error { return e.Err }

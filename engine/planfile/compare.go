@@ -184,6 +184,17 @@ func (s *Step) differs(now *Step) []Difference {
 		}
 		add(s.title(), was, is)
 	}
+	if out == nil {
+		// The same would be done, but who reviewed the plan was told something else.
+		for i, c := range s.Changes {
+			n := now.Changes[i]
+			for _, t := range [][3]string{{"summary", c.Summary, n.Summary}, {"diff", c.Diff, n.Diff}, {"undo", c.Undo, n.Undo}, {"why", c.Why, n.Why}} {
+				if t[1] != t[2] {
+					add(s.title()+": what the plan shows ("+t[0]+")", brief(t[1]), brief(t[2]))
+				}
+			}
+		}
+	}
 	return out
 }
 

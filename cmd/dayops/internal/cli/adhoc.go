@@ -72,7 +72,7 @@ func (a *app) adhoc(f *flags, pattern, name, step string) error {
 	if err != nil {
 		return err
 	}
-	f.limit = ""
+	f.limit, f.adhoc = "", true
 	text := fmt.Sprintf("- {name: %s, hosts: %s, gather_facts: false, tasks: [{name: %s, %s}]}\n",
 		literal(name), quoteAll(hosts), literal(name), step)
 	job, err := a.bind(f, func() (*playbook.Playbook, error) { return playbook.Load(name, []byte(text)) })

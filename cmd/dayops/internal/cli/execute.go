@@ -37,6 +37,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	}
 	defer rec.Close()
 	j.run = rec.id
+	opt.Shown["resume"] = rec.journal != nil
 	opt.RunID, opt.Journal, opt.Memory, opt.OpenBlob, opt.Owner = rec.id, rec.journal, rec.memory, rec.history.OpenBlob, a.owner(rec.id)
 	lock, err := a.inventoryLock(j.sources, opt.Owner)
 	if err != nil {

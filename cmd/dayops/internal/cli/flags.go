@@ -51,6 +51,7 @@ type flags struct {
 	lockExpiry          time.Duration // of the locks on hosts
 	applied, appliedSum string        // the saved plan that is applied, and its sum
 	planFile            string        // of dayops plan -o
+	adhoc               bool          // the playbook is one command line, and no file
 
 	output     string
 	verbose    int

@@ -35,6 +35,7 @@ func (a *app) historyCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return a.historyList(&f) },
 	}
 	f.outputFlags(cmd.PersistentFlags())
+	cmd.PersistentFlags().Lookup("output").Usage = "text, or json: one event or run a line; of diff one document"
 	list := &cobra.Command{
 		Use: "list", Short: "List past runs, the newest last",
 		Args: cobra.NoArgs,
@@ -83,7 +84,7 @@ func (a *app) completeRuns(*cobra.Command, []string, string) ([]string, cobra.Sh
 	if h, err := a.history(); err == nil {
 		entries, _, _ := h.List()
 		for _, e := range slices.Backward(entries) {
-			out = append(out, fmt.Sprintf("%s\t%s %s, %s", e.Run, e.Start.Local().Format(time.DateTime), view.Line(name(e)), ending(e)))
+			out = append(out, fmt.Sprintf("%s\t%s %s, %s", e.Run, e.Start.Local().Format(time.DateTime), view.Line(name(e)), a.ending(h, e)))
 		}
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
@@ -114,7 +115,7 @@ func (a *app) historyList(f *flags) error {
 		say(a.out, "no runs yet\n")
 	}
 	for _, e := range entries {
-		say(a.out, "%s  %s  %-28s %9s  %s\n", e.Run, e.Start.Local().Format(time.DateTime), name(e), count(e.Hosts, "host"), ending(e))
+		say(a.out, "%s  %s  %-28s %9s  %s\n", e.Run, e.Start.Local().Format(time.DateTime), name(e), count(e.Hosts, "host"), a.ending(h, e))
 	}
 	if unreadable > 0 {
 		say(a.err, "%s cannot be read; dayops history prune --force removes old ones\n", count(unreadable, "record"))
@@ -129,9 +130,14 @@ func name(e journal.Entry) string {
 	return e.Playbook
 }
 
-func ending(e journal.Entry) string {
-	if !e.Ended {
+func (a *app) ending(h *journal.History, e journal.Entry) string {
+	switch {
+	case !e.Ended && h.Held(e.Run):
+		return "under way"
+	case !e.Ended && e.Check:
 		return "did not end"
+	case !e.Ended:
+		return "did not end; dayops resume " + e.Run
 	}
 	did := "changed"
 	if e.Check {
@@ -162,7 +168,20 @@ func (a *app) historyShow(f *flags, run string) error {
 		sink.Emit(e)
 	})
 	if err == nil && !ended {
-		say(a.err, "run %s did not end: it is still running, or it was killed\n", id)
+		a.sayUnended(h, id)
 	}
 	return err
+}
+
+// sayUnended tells of a record without an end why that may be.
+func (a *app) sayUnended(h *journal.History, run string) {
+	_, err := h.Read(run)
+	switch {
+	case h.Held(run):
+		say(a.err, "run %s is under way\n", run)
+	case err != nil:
+		say(a.err, "run %s did not end: it is still running, or it was killed\n", run)
+	default:
+		say(a.err, "run %s did not end: dayops resume %s\n", run, run)
+	}
 }

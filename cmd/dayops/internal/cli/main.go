@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +52,9 @@ func (a *app) main(args []string) (code int) {
 	var c *coded
 	if err != nil && !begun && !errors.As(err, &c) {
 		first, _, _ := strings.Cut(err.Error(), "\n")
+		if strings.HasPrefix(first, "accepts ") { // cobra's words do not say of what
+			first = "usage: " + cmd.UseLine()
+		}
 		hint := cmd.CommandPath() + " --help"
 		if near := root.SuggestionsFor(strings.Join(args[:min(1, len(args))], "")); cmd == root && len(near) > 0 {
 			hint = fmt.Sprintf("did you mean %q? %s", near[0], hint)
@@ -75,7 +81,26 @@ func (a *app) show(err error) {
 		}
 	default:
 		say(a.err, "dayops: %s\n", err)
+		if hint := a.roomHint(err); hint != "" {
+			say(a.err, "  hint: %s\n", hint)
+		}
 	}
+}
+
+// roomHint says what to do when the state folder takes nothing.
+func (a *app) roomHint(err error) string {
+	var path *fs.PathError
+	dir, dirErr := a.stateDir()
+	if dirErr != nil || !errors.As(err, &path) || path.Path != dir && !strings.HasPrefix(path.Path, dir+string(filepath.Separator)) {
+		return ""
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room there (dayops history prune --keep 50), or set XDG_STATE_HOME to another folder"
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return "every run is written down there: set XDG_STATE_HOME to a folder that you may write to"
+	}
+	return ""
 }
 
 // say writes text for people. Names and values of files and hosts may stand in

@@ -91,6 +91,9 @@ func (a *app) savePlan(f *flags, j *job) error {
 	if info, err := os.Stat(f.planFile); err == nil && !info.Mode().IsRegular() {
 		return usage("", "%s is not a file", f.planFile)
 	}
+	if err := canHold(f.planFile); err != nil {
+		return err
+	}
 	p := &planfile.Plan{Format: planfile.Format, Version: planfile.Version, Made: a.now().UTC(), Playbook: j.bound.File, Sources: j.sources,
 		Options: planfile.Options{Limit: f.limit, Tags: f.tags, SkipTags: f.skipTags, User: f.user, Become: f.become || f.becomeUser != "", BecomeUser: f.becomeUser}}
 	if p.Options.Extra, err = sealExtra(f.extra, seal); err != nil {
@@ -120,7 +123,7 @@ func (a *app) savePlan(f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
-	say(a.out, "plan saved in %s: %s, %d unknown, %s\nnext: dayops plan show %s; dayops apply %s\n", f.planFile, count(p.Changes, "change"), p.Unknown, p.Risk, f.planFile, f.planFile)
+	say(a.out, "plan saved in %s: %s, %d unknown, %s\nnext: dayops plan show %s; dayops apply %s%s\n", f.planFile, count(p.Changes, "change"), p.Unknown, p.Risk, f.planFile, f.planFile, again(p.Options.Extra))
 	return ran
 }
 
@@ -140,6 +143,7 @@ func replaceFile(path string, data []byte) error {
 
 func sumUp(p *planfile.Plan) {
 	risk := change.Safe
+	p.Changes, p.Unknown = 0, 0
 	for _, s := range p.Steps {
 		p.Changes += len(s.Changes)
 		if s.Status == "unknown" {
@@ -202,6 +206,10 @@ func (a *app) apply(f *flags, file string) error {
 	} else {
 		// What does not bind any more has moved, whatever else it is.
 		say(a.err, "%s", mistakes.Excerpts())
+		if _, err := os.Stat(p.Playbook); err != nil && !strings.HasPrefix(p.Playbook, "builtin:") {
+			return &coded{code: exitStale, err: fmt.Errorf("the plan is stale: its playbook %s is not here; nothing was connected", p.Playbook),
+				hint: "paths of a plan start where it was made: apply it there; or make the plan again"}
+		}
 		return a.staleHere([]planfile.Difference{{Where: planfile.Here, What: "playbook " + p.Playbook, Was: "without mistakes", Is: count(len(mistakes), "mistake")}})
 	}
 	j.saved, j.seal, j.planTime = p, seal, p.Made
@@ -251,8 +259,16 @@ func readPlan(file string) (*planfile.Plan, error) {
 		return nil, usage("dayops plan PLAYBOOK -o FILE makes one", "cannot read %s: %s", file, source.Reason(err))
 	}
 	p, err := planfile.Decode(data)
+	if ext := strings.ToLower(filepath.Ext(file)); err != nil && (ext == ".yml" || ext == ".yaml") {
+		return nil, usage("dayops plan "+file+" -o FILE makes one", "%s: this is no saved plan", file)
+	}
 	if err != nil {
 		return nil, usage("dayops plan PLAYBOOK -o FILE makes one", "%s: %s", file, err)
+	}
+	sums := *p
+	if sumUp(&sums); sums.Changes != p.Changes || sums.Unknown != p.Unknown || sums.Risk != p.Risk {
+		return nil, usage("make the plan again", "%s was edited: it says %s, %d unknown, %s, and its steps %s, %d unknown, %s", file,
+			count(p.Changes, "change"), p.Unknown, p.Risk, count(sums.Changes, "change"), sums.Unknown, sums.Risk)
 	}
 	return p, nil
 }

@@ -67,17 +67,38 @@ func openExtra(saved []planfile.Extra, given []string, seal func([]byte) string)
 			used[i] = true
 			out = append(out, given[i])
 		case slices.ContainsFunc(given, func(arg string) bool { return setsAny(arg, e.Names) }):
-			return nil, &coded{code: exitStale, err: fmt.Errorf("the plan is stale: the value of %s is another; nothing was connected", names), hint: "make the plan again"}
+			return nil, &coded{code: exitStale, err: fmt.Errorf("the plan is stale: the value of %s is another, or the plan was made on another machine; nothing was connected", names),
+				hint: "give the value that it was made with, on the machine and account that made it; or make the plan again"}
 		default:
 			return nil, usage("the plan does not hold it", "give -e %s=... again", names)
 		}
 	}
 	for i := range given {
 		if !used[i] {
-			return nil, usage("make another plan", "a -e that the plan does not have")
+			return nil, usage("leave it out, or make another plan", "the variables are the plan's to say: -e %s is not a secret that it lacks", extraNames(given[i]))
 		}
 	}
 	return out, nil
+}
+
+// extraNames names what a -e sets; its value may be secret.
+func extraNames(arg string) string {
+	if n, err := vars.ParseExtra([]string{arg}, readFile); err == nil && len(n.Keys()) > 0 {
+		return strings.Join(n.Keys(), ", ")
+	}
+	name, _, _ := strings.Cut(arg, "=")
+	return name
+}
+
+// again are the -e that a plan must be given once more.
+func again(extra []planfile.Extra) string {
+	s := ""
+	for _, e := range extra {
+		if e.HMAC != "" {
+			s += " -e " + strings.Join(e.Names, "=... -e ") + "=..."
+		}
+	}
+	return s
 }
 
 func setsAny(arg string, names []string) bool {

@@ -117,12 +117,13 @@ type keptFlags struct {
 	SkipTags   []string       `json:"skip_tags,omitempty"`
 	Plan       string         `json:"plan,omitempty"`     // file of the saved plan that is applied
 	PlanSum    string         `json:"plan_sum,omitempty"` // its sha256
+	Adhoc      bool           `json:"adhoc,omitempty"`    // a command, no playbook of a file
 }
 
 func (f *flags) kept(extra *strictyaml.Node) keptFlags {
 	k := keptFlags{Limit: f.limit, Forks: f.forks, Extra: map[string]any{}, User: f.user, KeyFile: f.keyFile, Common: f.common, HostKeys: f.hostKeys,
 		Become: f.become, BecomeUser: f.becomeUser, BecomeFile: f.becomeFile, PassFile: f.passFile, AskPass: f.askPass, AskBecome: f.askBecome,
-		Tags: f.tags, SkipTags: f.skipTags, Plan: f.applied, PlanSum: f.appliedSum}
+		Tags: f.tags, SkipTags: f.skipTags, Plan: f.applied, PlanSum: f.appliedSum, Adhoc: f.adhoc}
 	if extra == nil {
 		return k
 	}
@@ -135,7 +136,7 @@ func (f *flags) kept(extra *strictyaml.Node) keptFlags {
 // take sets the flags of a run that is taken up again. What this command line
 // says about connecting wins.
 func (f *flags) take(k keptFlags) error {
-	f.limit, f.tags, f.skipTags = k.Limit, k.Tags, k.SkipTags
+	f.limit, f.tags, f.skipTags, f.adhoc = k.Limit, k.Tags, k.SkipTags, k.Adhoc
 	for _, s := range []struct {
 		to   *string
 		from string

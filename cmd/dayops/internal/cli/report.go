@@ -92,12 +92,24 @@ func (a *app) report(f reportFlags, run string) error {
 		return err
 	}
 	if !rep.Ended {
-		say(a.err, "run %s did not end: it is still running, or it was killed\n", run)
+		a.sayUnended(h, run)
 	}
 	if f.file == "" {
 		return buffered(a.out, rep, write)
 	}
+	if err := canHold(f.file); err != nil {
+		return err
+	}
 	return writeFile(f.file, func(w io.Writer) error { return buffered(w, rep, write) })
+}
+
+// canHold refuses a file whose folder is not there, before anything else is done.
+func canHold(file string) error {
+	dir := filepath.Dir(file)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return usage("mkdir -p "+dir, "there is no folder %s to write %s to", dir, filepath.Base(file))
+	}
+	return nil
 }
 
 func lastRun(h *journal.History) (string, error) {

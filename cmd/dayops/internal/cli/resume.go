@@ -78,7 +78,11 @@ func (a *app) resume(f *resumeFlags, run string) error {
 	}
 	defer jr.Close()
 	if m.Ended && !f.retryFailed && !goesOn(m) {
-		return usage("dayops resume "+id+" --retry-failed", "run %s has ended: exit %d %s", id, m.Code, shortOf(m.Code))
+		hint := "dayops resume " + id + " --retry-failed"
+		if m.Code == exitDone {
+			hint = "nothing of it is left to do; dayops history show " + id
+		}
+		return usage(hint, "run %s has ended: exit %d %s", id, m.Code, shortOf(m.Code))
 	}
 	if err := os.Chdir(m.Run.Dir); err != nil {
 		return usage("", "the working folder of run %s: %s", id, err)
@@ -134,11 +138,18 @@ func (a *app) resumable(h *journal.History, run string, failed bool) (string, er
 		if e.Check || e.Ended && e.Code != exitInterrupted && (!failed || e.Code == exitDone) {
 			continue
 		}
-		if _, err := h.Read(e.Run); err == nil && !h.Held(e.Run) {
-			return e.Run, nil
+		if _, err := h.Read(e.Run); err != nil || h.Held(e.Run) {
+			continue
 		}
+		if hosts, err := unfinished(h, e.Run); failed && e.Ended && (err != nil || len(hosts) == 0) {
+			continue
+		}
+		return e.Run, nil
 	}
-	return "", usage("dayops history", "there is no run to take up")
+	if failed {
+		return "", usage("dayops history", "there is no run with hosts that failed")
+	}
+	return "", usage("dayops history; a run that ended with failures: dayops resume --retry-failed", "there is no run to take up")
 }
 
 // again binds what the run was started with.
@@ -154,7 +165,7 @@ func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
 	f.inventory = m.Run.Sources
 	var retry []string
 	if f.retryFailed {
-		if retry, err = a.unfinished(m.Run.ID); err != nil {
+		if retry, err = a.toRetry(m); err != nil {
 			return nil, err
 		}
 	}
@@ -186,6 +197,10 @@ func (a *app) bindAgain(f *resumeFlags, m *journal.Memory, retry []string) (*job
 		return a.undoJob(&f.flags, m.Run.Undo, nil)
 	}
 	j, err := a.bind(&f.flags, func() (*playbook.Playbook, error) {
+		var text string
+		if f.adhoc && json.Unmarshal(m.Run.Text, &text) == nil {
+			return playbook.Load(m.Run.Playbook, []byte(text))
+		}
 		src, err := playbook.Find(m.Run.Playbook, playbooks.FS)
 		if err != nil {
 			return nil, err
@@ -204,16 +219,30 @@ func (a *app) bindAgain(f *resumeFlags, m *journal.Memory, retry []string) (*job
 	return j, nil
 }
 
-// unfinished are the hosts that failed, were left incomplete or could not be
-// reached, by the last word of the record.
-func (a *app) unfinished(run string) ([]string, error) {
+// toRetry are the hosts to take up with --retry-failed: there must be some.
+func (a *app) toRetry(m *journal.Memory) ([]string, error) {
 	h, err := a.history()
 	if err != nil {
 		return nil, err
 	}
+	hosts, err := unfinished(h, m.Run.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(hosts) > 0:
+		return hosts, nil
+	case !m.Ended || goesOn(m):
+		return nil, usage("dayops resume "+m.Run.ID, "no host of run %s failed so far, and it is not done", m.Run.ID)
+	}
+	return nil, usage("dayops history show "+m.Run.ID, "no host of run %s failed", m.Run.ID)
+}
+
+// unfinished are the hosts that failed, were left incomplete or could not be
+// reached, by the last word of the record.
+func unfinished(h *journal.History, run string) ([]string, error) {
 	last := map[string]event.Counts{}
 	var order []string
-	err = h.Replay(run, func(e event.Event) {
+	err := h.Replay(run, func(e event.Event) {
 		if e.Kind == event.Recap && e.Counts != nil {
 			if _, seen := last[e.Host]; !seen {
 				order = append(order, e.Host)

@@ -61,7 +61,11 @@ func (a *app) undo(f *undoFlags, run string) error {
 		return err
 	}
 	if j.bound == nil {
-		say(a.out, "run %s changed nothing that could be taken back\n", id)
+		where := ""
+		if f.limit != "" {
+			where = " on " + f.limit
+		}
+		say(a.out, "run %s changed nothing%s that could be taken back\n", id, where)
 		return nil
 	}
 	if f.check {
@@ -111,7 +115,7 @@ func (a *app) undoJob(f *flags, id string, force []string) (*job, error) {
 		return nil, err
 	}
 	if h.Held(id) {
-		return nil, &coded{code: exitLocked, err: fmt.Errorf("run %s is still under way", id)}
+		return nil, &coded{code: exitLocked, err: fmt.Errorf("run %s is still under way", id), hint: "stop it with Ctrl-C, or wait: dayops history show " + id}
 	}
 	var k keptFlags
 	if err := json.Unmarshal(m.Run.Options, &k); err != nil {

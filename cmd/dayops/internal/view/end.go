@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/dayops/dayops/engine/event"
 )
@@ -55,7 +56,7 @@ func (t *Text) showFailures() {
 		t.printf("  %s%s\n", t.paint(colourOf(g.status), Line(g.cause)), where)
 		t.printf("      %s: %s\n", count(len(g.hosts), "host"), Line(shorten(g.hosts)))
 		if g.hint != "" {
-			t.printf("      next: %s\n", Line(forAll(g.hint, g.hosts)))
+			t.next("      ", forAll(g.hint, g.hosts))
 		}
 	}
 }
@@ -134,9 +135,62 @@ func (t *Text) summary(e event.Event) {
 	if len(t.failures.order) > 0 {
 		t.printf("next: dayops history show %s -v    all that was said\n", Line(e.Run))
 	}
+	t.showResume(code, e.Run)
 	if code != 0 {
 		t.printf("exit %d%s\n", code, bracket(Line(e.Text)))
 	}
+}
+
+// showResume names the command that goes on with what did not end well.
+func (t *Text) showResume(code int, run string) {
+	failed := false
+	for _, r := range t.recap {
+		failed = failed || r.Counts != nil && r.Counts.Failed+r.Counts.Unreachable > 0
+	}
+	switch {
+	case !t.resume || t.check || code == 6 || code == 8:
+	case code == 130:
+		t.printf("next: dayops resume %s    goes on where it was stopped\n", Line(run))
+	case failed:
+		t.printf("next: dayops resume %s --retry-failed    the hosts that failed, from where they failed\n", Line(run))
+	}
+}
+
+// inventoryOptions are -i of the run's inventory, as they would be typed.
+func inventoryOptions(e event.Event) string {
+	inv, _ := e.Data["inventory"].(string)
+	if inv == "" {
+		return ""
+	}
+	s := ""
+	for _, part := range strings.Split(inv, ", ") {
+		if strings.ContainsFunc(part, func(r rune) bool {
+			return !strings.ContainsRune("._-/,:[]@", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+		}) {
+			part = "'" + strings.ReplaceAll(part, "'", `'\''`) + "'"
+		}
+		s += " -i " + part
+	}
+	return s
+}
+
+// withInventory completes a command that needs the inventory to find its hosts:
+// a hint is the command, and behind three blanks a remark.
+func withInventory(hint, inv string) string {
+	words := strings.Fields(hint)
+	if slices.Contains(words, "-i") {
+		return hint
+	}
+	for _, command := range []string{"dayops ping ", "dayops unlock "} {
+		if at := strings.Index(hint, command); at >= 0 {
+			head, remark, found := strings.Cut(hint[at:], "   ")
+			if found {
+				remark = "   " + remark
+			}
+			return hint[:at] + head + inv + remark
+		}
+	}
+	return hint
 }
 
 // outcomeOf sums up an exit code in a word.
@@ -150,6 +204,8 @@ func outcomeOf(code int) (word, colour string) {
 		return "REFUSED", yellow
 	case 8:
 		return "STALE", yellow
+	case 11:
+		return "LOCKED", yellow
 	case 130:
 		return "INTERRUPTED", yellow
 	}

@@ -29,7 +29,7 @@ type Report struct {
 	Ended     bool         `json:"ended" doc:"false: still running, or it was killed; code means nothing then"`
 	Code      int          `json:"code" doc:"exit code"`
 	Text      string       `json:"text,omitempty" doc:"what the exit code means, and others that hold"`
-	Outcome   string       `json:"outcome" doc:"done, failed, incomplete, refused, interrupted or unended"`
+	Outcome   string       `json:"outcome" doc:"done, failed, incomplete, refused, stale, locked, interrupted or unended"`
 	Changes   int          `json:"changes" doc:"results that changed something"`
 	Unknown   int          `json:"unknown" doc:"results unknown until an earlier step has run"`
 	Totals    Totals       `json:"totals" doc:"hosts by how they ended"`

@@ -12,11 +12,10 @@ import (
 
 // TextOptions says how much Text shows.
 type TextOptions struct {
-	Colour    bool
-	Verbose   int  // 1: outputs of commands and ok changes, 2: results as data
-	Output    bool // show outputs of commands in any case (dayops exec)
-	Quiet     bool // only what went wrong, and the end
-	Inventory string
+	Colour  bool
+	Verbose int  // 1: outputs of commands and ok changes, 2: results as data
+	Output  bool // show outputs of commands in any case (dayops exec)
+	Quiet   bool // only what went wrong, and the end
 }
 
 // Text writes what OUTPUT says a person should see.
@@ -26,6 +25,8 @@ type Text struct {
 
 	width    int // of the host column
 	check    bool
+	resume   bool                // the run keeps a journal
+	inv      string              // options that name its inventory
 	told     map[string][]string // by host: good findings of the step, until its result is shown
 	failures failures
 	recap    []event.Event
@@ -72,6 +73,9 @@ func (t *Text) printf(format string, args ...any) { fmt.Fprintf(t.w, format, arg
 
 func (t *Text) runStart(e event.Event) {
 	t.check, _ = e.Data["check"].(bool)
+	t.resume, _ = e.Data["resume"].(bool)
+	t.inv = inventoryOptions(e)
+	t.failures, t.recap = failures{}, nil // a record may hold several runs: one that was taken up again
 	name := Line(e.Text)
 	if b, _ := e.Data["builtin"].(bool); b {
 		name = strings.TrimPrefix(name, "builtin:") + " (built in)"
@@ -147,7 +151,7 @@ func (t *Text) result(e event.Event) {
 	inline := text == "" && len(e.Changes) == 1
 	switch {
 	case inline && e.RC != nil:
-		text = fmt.Sprintf("rc=%d", *e.RC)
+		text = fmt.Sprintf("rc=%d", *e.RC) + t.marks(e.Changes[0], false)
 	case inline:
 		text = t.changeLine(e.Changes[0])
 	case text == "" && len(e.Changes) > 1:
@@ -192,8 +196,13 @@ func (t *Text) details(e event.Event, inline bool) {
 		t.stream("stderr: ", e.Stderr)
 	}
 	if e.Hint != "" && e.Status == event.Failed {
-		t.printf("        next: %s\n", Line(e.Hint))
+		t.next("        ", e.Hint)
 	}
+}
+
+// next says what to type, with the inventory that it is about.
+func (t *Text) next(indent, hint string) {
+	t.printf("%snext: %s\n", indent, Line(withInventory(hint, t.inv)))
 }
 
 func hasDiff(e event.Event) bool {
@@ -232,13 +241,22 @@ func (t *Text) changeLine(c event.Change) string {
 	if c.Host != "" {
 		s = Line(c.Host) + ": " + s
 	}
-	if c.Risk != "safe" {
+	return s + t.marks(c, true)
+}
+
+// marks are what to know of a change beside what it is. A safe command is not
+// called final each time that it runs: always says so nevertheless.
+func (t *Text) marks(c event.Change, always bool) string {
+	s := ""
+	if c.Risk != "safe" && c.Risk != "" {
 		s += "  " + t.paint(yellow, strings.ToUpper(c.Risk))
+		always = true
 	}
-	switch c.Undo {
-	case "none":
+	switch {
+	case !always:
+	case c.Undo == "none":
 		s += "  no undo"
-	case "partial":
+	case c.Undo == "partial":
 		s += "  partial undo"
 	}
 	return s
@@ -275,13 +293,13 @@ func (t *Text) finding(e event.Event) {
 	}
 	t.row(e.Status, l, host, Line(e.Text))
 	if e.Hint != "" && e.Status != event.OK {
-		t.printf("        next: %s\n", Line(e.Hint))
+		t.next("        ", e.Hint)
 	}
 }
 
 func (t *Text) note(e event.Event) {
 	word := ""
-	if t.opt.Quiet && e.Status != event.Warn {
+	if t.opt.Quiet && e.Status != event.Warn && e.Status != event.Failed {
 		return
 	}
 	if e.Status == event.Warn {
@@ -300,7 +318,7 @@ func (t *Text) note(e event.Event) {
 		t.printf("        %s\n", Line(d))
 	}
 	if e.Hint != "" {
-		t.printf("        next: %s\n", Line(e.Hint))
+		t.next("        ", e.Hint)
 	}
 }
 

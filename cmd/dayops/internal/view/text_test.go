@@ -28,6 +28,7 @@ func TestFindingsStandInForAResultWithoutText(t *testing.T) {
 		"summed up":   {TextOptions{}, []event.Event{ok(event.Finding, "fine"), ok(event.Result, "all fine")}, "  ok          h1  all fine\n"},
 		"verbose":     {TextOptions{Verbose: 1}, []event.Event{ok(event.Finding, "fine"), ok(event.Result, "all fine")}, "  ok          h1  all fine\n        | fine\n"},
 		"quiet":       {TextOptions{Quiet: true}, []event.Event{ok(event.Finding, "s: txt"), ok(event.Result, ""), ok(event.Note, "so")}, ""},
+		"quiet stale": {TextOptions{Quiet: true}, []event.Event{{Kind: event.Note, Status: event.Failed, Text: "stale", Details: []string{"h1 moved"}}}, "  stale\n        h1 moved\n"},
 		"quiet warns": {TextOptions{Quiet: true}, []event.Event{{Kind: event.Note, Status: event.Warn, Text: "so"}}, "  warning: so\n"},
 	} {
 		var b strings.Builder
