@@ -177,6 +177,16 @@ func (m *Memory) forget(at Place) {
 	}
 }
 
+// Begun tells whether any host has begun a step.
+func (m *Memory) Begun(step string) bool {
+	for at := range m.Results {
+		if at.Step == step {
+			return true
+		}
+	}
+	return slices.ContainsFunc(m.Steps, func(s *Step) bool { return s.At.Step == step })
+}
+
 // Knows tells whether a host has begun a step.
 func (m *Memory) Knows(step, host string) bool {
 	for at := range m.Results {

@@ -189,7 +189,46 @@ func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
 			return nil, &coded{code: exitStale, err: fmt.Errorf("the %s of run %s was changed since", d.what, m.Run.ID), hint: "--accept-changes goes on with the new one"}
 		}
 	}
+	if m.Run.Playbooks != j.bound.Digest() {
+		return j, inPlace(m, j.bound)
+	}
 	return j, nil
+}
+
+// identity is by what a step is known again: its name, or without one what it does.
+func identity(s *playbook.Step) string {
+	if s.Name != nil {
+		return fmt.Sprint(s.Task, ": ", s.Name.Value)
+	}
+	return fmt.Sprint(s.Task, ": ", s.Params.Any())
+}
+
+// inPlace refuses a playbook in which a step that was begun is another one now:
+// a journal knows steps by their places, and would take one for the other.
+func inPlace(m *journal.Memory, now *playbook.Bound) error {
+	var text string
+	if json.Unmarshal(m.Run.Text, &text) != nil {
+		return nil // an undo has none
+	}
+	was, err := playbook.Load(m.Run.Playbook, []byte(text))
+	if err != nil {
+		return fmt.Errorf("the playbook of run %s: %w", m.Run.ID, err)
+	}
+	is := map[string]string{}
+	for _, p := range now.Plays {
+		for _, s := range slices.Concat(p.Steps, p.Handlers) {
+			is[s.ID] = identity(s.Step)
+		}
+	}
+	for _, p := range was.Plays {
+		for _, s := range slices.Concat(p.Steps, p.Handlers) {
+			if what := identity(s); m.Begun(s.ID) && is[s.ID] != what {
+				return &coded{code: exitStale, err: fmt.Errorf("step %s of run %s was begun, and another one is in its place now: %q, before: %q", s.ID, m.Run.ID, is[s.ID], what),
+					hint: "add and remove steps behind those that were begun, or run the new playbook: dayops run " + m.Run.Playbook}
+			}
+		}
+	}
+	return nil
 }
 
 func (a *app) bindAgain(f *resumeFlags, m *journal.Memory, retry []string) (*job, error) {

@@ -238,6 +238,8 @@ func stale(t *testing.T, d *desk, hosts []*labtest.Host) {
 	run := d.runs()[0]
 	d.file("slow.yml", fmt.Sprintf(slow, 0)+"    - name: Never notified\n      shell: echo never >>/srv/soak/counter\n")
 	require.Contains(t, d.must(8, "resume", run), "the playbook of run "+run+" was changed since")
+	d.file("slow.yml", strings.Replace(fmt.Sprintf(slow, 0), "  tasks:\n", "  tasks:\n    - shell: echo zero >>/srv/soak/counter\n", 1))
+	require.Contains(t, d.must(8, "resume", run, "--accept-changes"), "step 1.1 of run "+run+" was begun, and another one is in its place now")
 	d.file("slow.yml", fmt.Sprintf(slow, 0))
 	d.file("inventory.yml", strings.Replace(text, "v3.10", "v3.11", 1))
 	require.Contains(t, d.must(8, "resume", run), "the inventory of run "+run+" was changed since")
