@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/dayops/dayops/engine/change"
-	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/task"
@@ -70,10 +68,6 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 		return change.Outcome{}, err
 	}
 	out, err := l.apply(ctx, h, c)
-	var gone *conn.LockLostError
-	if errors.As(err, &gone) {
-		l.r.locked()
-	}
 	if isLost(err) || err != nil && ctx.Err() != nil && isInterrupt(ctx.Err()) {
 		l.r.holds.leave(lock)
 		return out, err // in doubt: a resume looks at the host

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/secret"
@@ -28,6 +29,10 @@ func (r *run) settle(h *host, s *playbook.BoundStep, res *result) {
 	}
 	r.see(h, s, res)
 	r.compare(h, s, res)
+	var gone *conn.LockLostError // found by the change, or by a heartbeat before it
+	if errors.As(res.err, &gone) {
+		r.locked()
+	}
 	r.remember(h, s, res)
 	r.count(h, res)
 	r.notify(h, s, sc, res)
