@@ -135,10 +135,15 @@ func (a *app) resumable(h *journal.History, run string, failed bool) (string, er
 		return "", err
 	}
 	for _, e := range slices.Backward(entries) {
-		if e.Check || e.Ended && e.Code != exitInterrupted && (!failed || e.Code == exitDone) {
+		if e.Check {
 			continue
 		}
-		if _, err := h.Read(e.Run); err != nil || h.Held(e.Run) {
+		m, err := h.Read(e.Run)
+		if err != nil || h.Held(e.Run) {
+			continue
+		}
+		cut := !e.Ended || e.Code == exitInterrupted || len(m.InDoubt()) > 0
+		if !cut && (!failed || e.Code == exitDone) {
 			continue
 		}
 		if hosts, err := unfinished(h, e.Run); failed && e.Ended && (err != nil || len(hosts) == 0) {
