@@ -13,6 +13,7 @@ import (
 type State struct {
 	At     reader.File   // the path itself, or what it links to where that is followed
 	Parent reader.File   // its folder, for what is made new
+	InWay  reader.File   // what is no folder where one of a new folder's parents has to be
 	Src    reader.File   // what a link would point to
 	Empty  bool          // At is a folder with nothing in it
 	Tree   []reader.File // with recurse: everything below, without symlinks
@@ -38,6 +39,9 @@ func (filer) Check(ctx context.Context, r task.Reader, p Params) (State, error) 
 			return s, err
 		}
 	}
+	if !s.At.Exists && p.State == "directory" {
+		return s, checkParents(ctx, r, &s)
+	}
 	if p.Src != "" {
 		return s, checkSrc(ctx, r, p, &s)
 	}
@@ -45,6 +49,24 @@ func (filer) Check(ctx context.Context, r task.Reader, p Params) (State, error) 
 		return s, checkTree(ctx, r, &s)
 	}
 	return s, nil
+}
+
+// checkParents looks for what is in the way of a new folder's parents, as the
+// change that makes them would find it.
+func checkParents(ctx context.Context, r task.Reader, s *State) error {
+	for p := path.Dir(s.At.Path); p != "/"; p = path.Dir(p) {
+		at, err := hostfile.Follow(ctx, r, p)
+		switch {
+		case err != nil:
+			return err
+		case !at.Exists && at.Path == p:
+			continue
+		case at.Type != reader.Directory:
+			s.InWay = at
+		}
+		return nil
+	}
+	return nil
 }
 
 func checkSrc(ctx context.Context, r task.Reader, p Params, s *State) error {

@@ -80,6 +80,8 @@ func TestFile(t *testing.T) {
 			After: hasMode("d/7", 0o700), Unforeseen: "the overlay does not know the entries",
 		},
 
+		tasktest.Case{Name: "directory: a file among its parents", Params: "{path: DIR/f/a/b, state: directory}", Prepare: put("f", "a", 0o600), Error: "f is in the way"},
+		tasktest.Case{Name: "directory: a link to nowhere among its parents", Params: "{path: DIR/l/a, state: directory}", Prepare: link("none", "l"), Error: "none is in the way"},
 		tasktest.Case{Name: "link: new", Wire: true, Params: "{path: DIR/l, src: x, state: link}", Prepare: put("x", "a", 0o600), Changes: "link", After: pointsTo("l", "x")},
 		tasktest.Case{Name: "link: as it is", Params: "{path: DIR/l, src: x, state: link}", Prepare: both(put("x", "a", 0o600), link("x", "l"))},
 		tasktest.Case{Name: "link: another target", Params: "{path: DIR/l, src: DIR/x, state: link}", Prepare: both(put("x", "a", 0o600), link("y", "l")), Changes: "link"},

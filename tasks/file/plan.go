@@ -79,6 +79,8 @@ func attrs(p Params, f reader.File) []change.Change {
 
 func directory(p Params, s State) ([]change.Change, error) {
 	switch {
+	case s.InWay.Path != "":
+		return nil, fmt.Errorf("%s is in the way: it is not a folder", s.InWay.Path)
 	case !s.At.Exists:
 		return []change.Change{&change.Dir{Path: s.At.Path, Before: s.At, Attr: p.ForNew(hostfile.NewDirMode, true)}}, nil
 	case s.At.Type != reader.Directory:
