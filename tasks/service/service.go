@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
@@ -131,6 +132,10 @@ func (servicer) Plan(in task.Input[Params, State]) (task.Plan, error) {
 		return task.Plan{}, &task.MissingError{What: "unit", Name: p.unit(), Hint: "is its package installed?"}
 	case u.Masked() && !unmasking && (p.State == "started" || p.each() || p.Enabled != nil && *p.Enabled):
 		return task.Plan{}, fmt.Errorf("%s is masked; masked: false takes that away", p.unit())
+	}
+	// systemd puts its link where the administrator's own unit files are, and takes none of them away.
+	if masking && !u.Masked() && path.Dir(u.FragmentPath) == "/etc/systemd/system" {
+		return task.Plan{}, fmt.Errorf("%s cannot be masked: its unit file is %s, where the link would be; stop and disable it, or remove the file", p.unit(), u.FragmentPath)
 	}
 	c := wanted(p, u)
 	if c == nil {
