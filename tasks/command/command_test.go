@@ -1,6 +1,7 @@
 package command
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +44,8 @@ func TestCommand(t *testing.T) {
 			After:    func(t *testing.T, _ *tasktest.Host, res map[string]any) { require.Equal(t, "$HOME", res["stdout"]) },
 		},
 		tasktest.Case{Name: "creates, not there", Params: "{cmd: touch DIR/x, creates: DIR/x}", Changes: "exec", Unforeseen: opaque, Again: true},
+		tasktest.Case{Name: "creates, a link to nowhere", Params: "{cmd: touch DIR/x, creates: DIR/x}", Again: true,
+			Prepare: func(t *testing.T, h *tasktest.Host) { require.NoError(t, os.Symlink("none", h.Dir+"/x")) }},
 		tasktest.Case{
 			Name: "creates, there", Params: "{cmd: touch x, creates: x, chdir: DIR}", Again: true,
 			Prepare: func(t *testing.T, h *tasktest.Host) { tasktest.Write(t, h.Dir+"/x", "", 0o600) },

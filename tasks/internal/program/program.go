@@ -80,7 +80,7 @@ func (p Params) Look(ctx context.Context, r task.Reader) (State, error) {
 		if q.path == "" {
 			continue
 		}
-		f, err := hostfile.Follow(ctx, r, q.path)
+		f, err := hostfile.Stat(ctx, r, hostfile.Clean(q.path)) // a symlink that leads nowhere is there too, as for the change
 		if err != nil {
 			return s, err
 		}
