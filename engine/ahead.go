@@ -90,7 +90,7 @@ type seen struct {
 func (o *seen) plan(steps []task.Step) {
 	o.planned = len(steps)
 	for _, st := range steps {
-		if _, wait := st.Change.(*change.Wait); !wait {
+		if !change.Quiet(st.Change) {
 			o.would = true
 		}
 		if st.Change.Risk() > change.Safe {

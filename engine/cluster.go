@@ -234,7 +234,7 @@ func (r *run) forecastCluster(s *playbook.BoundStep, plan task.Plan, members []*
 		case slices.ContainsFunc(steps, func(st task.Step) bool { return st.Change.Opaque() }):
 			m.res.unknown = s.Title()
 		default:
-			m.res.changed = slices.ContainsFunc(steps, func(st task.Step) bool { _, wait := st.Change.(*change.Wait); return !wait })
+			m.res.changed = slices.ContainsFunc(steps, func(st task.Step) bool { return !change.Quiet(st.Change) })
 		}
 	}
 }

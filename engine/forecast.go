@@ -13,7 +13,7 @@ import (
 // what it would leave is kept for later steps to read.
 func (it *item) forecast(in task.AnyInput, plan task.Plan, res *result) {
 	switch {
-	case onlyWaits(plan):
+	case changesNothing(plan):
 		res.status = event.OK
 	case opaque(plan):
 		res.status, res.unknown = event.Unknown, it.s.Title()
@@ -30,10 +30,10 @@ func (it *item) forecast(in task.AnyInput, plan task.Plan, res *result) {
 	res.own = it.s.Def.Result(in, res.outcome)
 }
 
-// onlyWaits tells a plan that changes nothing: it is empty, or waits for something.
-func onlyWaits(p task.Plan) bool {
+// changesNothing tells a plan that is empty, or only waits for something or backs it up.
+func changesNothing(p task.Plan) bool {
 	for _, st := range p.Changes() {
-		if _, ok := st.Change.(*change.Wait); !ok {
+		if !change.Quiet(st.Change) {
 			return false
 		}
 	}

@@ -214,3 +214,15 @@ func (w *Wait) askPort(ctx context.Context, h Host, match *regexp.Regexp) (bool,
 }
 
 func (w *Wait) effect(*Overlay) {}
+
+// Quiet tells a change after which nothing is different: a wait, and a backup,
+// which only adds a set of its own on the control machine.
+func Quiet(c Change) bool {
+	switch c := c.(type) {
+	case *Wait:
+		return true
+	case *Transfer:
+		return c.ToSet != nil
+	}
+	return false
+}
