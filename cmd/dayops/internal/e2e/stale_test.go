@@ -119,7 +119,7 @@ systemctl daemon-reload; systemctl enable --now -q lab-stale`)
 	stale(t, d, "/srv/stale", stalePlaybook+staleLabSteps, h.Name, func(script string) { on(t, h, "cd /srv/stale; "+script) })
 }
 
-func shell(t *testing.T, dir, script string) {
+func shell(t testing.TB, dir, script string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-ec", script)
 	cmd.Dir = dir
