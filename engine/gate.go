@@ -200,9 +200,9 @@ func (r *run) readerOf(ctx context.Context, s *playbook.BoundStep, name string) 
 	if r.opt.Check {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return limited{change.Over(base, h.overlay.Clone())}, nil
+		return limited{Reader: change.Over(base, h.overlay.Clone())}, nil
 	}
-	return limited{base}, nil
+	return limited{Reader: base}, nil
 }
 
 // foretell asks the gates in a dry run. A refusal is a finding, and the step

@@ -102,14 +102,14 @@ func (r *run) take(ctx context.Context, host, as string) (lock *guard.Lock, shar
 		r.holds.resuming.Lock()
 		defer r.holds.resuming.Unlock()
 	}
-	opt := guard.Options{Expiry: r.opt.LockExpiry, Patience: time.Second, Dir: r.opt.HostDir}
+	opt := guard.Options{Expiry: r.opt.LockExpiry, Patience: time.Second, Dir: r.opt.HostDir, After: r.opt.Undoes}
 	for range sharedTries {
 		lock, err = guard.Acquire(ctx, l.conn, as, r.opt.Owner, opt)
 		var locked *guard.LockedError
 		var running *guard.RunningError
 		switch {
 		case errors.As(err, &running):
-			r.emit(event.Event{Kind: event.Note, Host: host, Text: "waiting for what was begun before the resume: " + running.Error()})
+			r.emit(event.Event{Kind: event.Note, Host: host, Text: "waiting for what an earlier controller began: " + running.Error()})
 			opt.Patience = ChangeLimit
 			continue
 		case err == nil:

@@ -82,9 +82,10 @@ func (it *item) connect(ctx context.Context) error {
 	}
 	it.conn = withEnv(l.conn, env)
 	it.base = reader.New(it.conn, it.as)
-	it.read = limited{it.base}
+	onHost := func() change.Host { return it.r.changeHost(it.target, it) }
+	it.read = limited{it.base, onHost}
 	if it.r.opt.Check {
-		it.read = limited{change.Over(it.base, th.overlay)}
+		it.read = limited{change.Over(it.base, th.overlay), onHost}
 	}
 	if it.s.Def.Facts {
 		it.facts, err = th.gather(ctx, l, it.r.opt.Now)
@@ -195,7 +196,7 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 	default:
 		res.status = event.OK
 	}
-	if len(missed(res.outcome)) > 0 && res.status != event.Failed {
+	if res.missed = plan.Missed; len(missed(res.outcome))+len(res.missed) > 0 && res.status != event.Failed {
 		res.status = event.Partial
 	}
 }

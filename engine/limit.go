@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
@@ -33,7 +34,10 @@ func within[T any](ctx context.Context, what string, limit time.Duration, f func
 }
 
 // limited gives every single look at a host its limit.
-type limited struct{ task.Reader }
+type limited struct {
+	task.Reader
+	host func() change.Host // for those tasks that are the engine's own
+}
 
 func look[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
 	return within(ctx, "one look at the host", ProbeLimit, f)

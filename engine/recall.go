@@ -19,18 +19,19 @@ import (
 // later steps need.
 type keptResult struct {
 	Status       event.Status
-	Text         string         `json:",omitempty"`
-	Error        string         `json:",omitempty"`
-	NotConverged string         `json:",omitempty"` // what was left, of that error
-	Target       string         `json:",omitempty"`
-	Attempts     int            `json:",omitempty"`
-	Changes      []event.Change `json:",omitempty"`
-	Findings     []task.Finding `json:",omitempty"`
-	Outcome      []keptOutcome  `json:",omitempty"`
-	Own          map[string]any `json:",omitempty"`
-	Facts        map[string]any `json:",omitempty"`
-	Changed      bool           `json:",omitempty"`
-	Hidden       bool           `json:",omitempty"`
+	Text         string          `json:",omitempty"`
+	Error        string          `json:",omitempty"`
+	NotConverged string          `json:",omitempty"` // what was left, of that error
+	Target       string          `json:",omitempty"`
+	Attempts     int             `json:",omitempty"`
+	Changes      []event.Change  `json:",omitempty"`
+	Findings     []task.Finding  `json:",omitempty"`
+	Missed       []change.Missed `json:",omitempty"`
+	Outcome      []keptOutcome   `json:",omitempty"`
+	Own          map[string]any  `json:",omitempty"`
+	Facts        map[string]any  `json:",omitempty"`
+	Changed      bool            `json:",omitempty"`
+	Hidden       bool            `json:",omitempty"`
 }
 
 // keptOutcome is what applying one change gave.
@@ -101,7 +102,7 @@ func isInterrupt(err error) bool {
 
 func kept(res *result) keptResult {
 	k := keptResult{Status: res.status, Text: res.text, Target: res.target,
-		Attempts: res.attempts, Changes: res.changes, Findings: res.findings, Own: plain(res.own), Facts: res.facts, Changed: res.changed, Hidden: res.hidden}
+		Attempts: res.attempts, Changes: res.changes, Findings: res.findings, Missed: res.missed, Own: plain(res.own), Facts: res.facts, Changed: res.changed, Hidden: res.hidden}
 	if res.err != nil {
 		k.Error = res.err.Error()
 		var nc *NotConvergedError
@@ -131,7 +132,7 @@ func (r *run) recall(at journal.Place) (result, bool) {
 		return result{}, false // then it is looked at again
 	}
 	res := result{status: k.Status, text: k.Text, target: k.Target,
-		attempts: k.Attempts, changes: k.Changes, findings: k.Findings, changed: k.Changed, hidden: k.Hidden, recalled: true}
+		attempts: k.Attempts, changes: k.Changes, findings: k.Findings, missed: k.Missed, changed: k.Changed, hidden: k.Hidden, recalled: true}
 	if k.Own != nil {
 		res.own = numbers(k.Own)
 	}

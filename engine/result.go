@@ -25,8 +25,9 @@ type result struct {
 	changes  []event.Change
 	findings []task.Finding
 	outcome  task.Outcome
-	own      any    // the task's own result struct
-	unknown  string // the step that must run before this one can be planned
+	missed   []change.Missed // by the plan
+	own      any             // the task's own result struct
+	unknown  string          // the step that must run before this one can be planned
 	changed  bool
 	hidden   bool // no_log
 	recalled bool // an earlier controller of the run had it

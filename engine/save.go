@@ -161,7 +161,7 @@ func (r *run) identities(ctx context.Context) []planfile.Host {
 				return err
 			}
 			h := &planfile.Host{Name: names[i], OS: strings.TrimSpace(f.OS.ID + " " + f.OS.VersionID), Arch: f.Arch}
-			id, err := limited{reader.New(l.conn, "")}.ReadFile(ctx, "/etc/machine-id", 128)
+			id, err := limited{Reader: reader.New(l.conn, "")}.ReadFile(ctx, "/etc/machine-id", 128)
 			if err == nil {
 				h.Machine = strings.TrimSpace(string(id))
 			}

@@ -118,7 +118,7 @@ func (r *run) reveal(e *event.Event, res *result) {
 	if msg, ok := e.Data["msg"].(string); ok && e.Text == "" {
 		e.Text = msg
 	}
-	for _, m := range missed(res.outcome) {
+	for _, m := range append(missed(res.outcome), res.missed...) {
 		e.Details = append(e.Details, fmt.Sprintf("%s  %s", m.Path, m.Why))
 	}
 	if x := lastExec(res.outcome); x != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/conn/shell"
+	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/reader"
@@ -28,7 +30,9 @@ type UndoOptions struct {
 
 // Undo makes a playbook that takes back what a run changed, the last change
 // first. It goes through plan, approval, journal and locks as any other. A
-// change that somebody has altered since is left alone and named.
+// change that somebody has altered since, or that nothing takes back, is left
+// alone and named, and the host's result is partial. Of what the run left in
+// doubt, killed or cut off, the host tells how far it came.
 func Undo(m *journal.Memory, opt UndoOptions) (*playbook.Bound, error) {
 	parts, err := undoParts(m, opt)
 	if err != nil || len(parts) == 0 {
@@ -39,7 +43,7 @@ func Undo(m *journal.Memory, opt UndoOptions) (*playbook.Bound, error) {
 	play := &playbook.Play{At: at, Index: 1, Name: "Undo run " + m.Run.ID, Hosts: at, GatherFacts: &no}
 	bound := &playbook.BoundPlay{Play: play}
 	for i, p := range parts {
-		def := undoTask(p, opt.Force)
+		def := undoTask(undoer{p, opt.Force, m.Run.ID})
 		risk := change.Safe
 		for host, steps := range p.steps {
 			if !slices.Contains(bound.Targets, host) {
@@ -83,19 +87,19 @@ func (p *undoPart) login() map[string]any {
 
 // undoStep is one change of the run and what takes it back.
 type undoStep struct {
-	id      int64
 	was     string // its summary
-	why     string // it cannot be taken back, or not wholly
+	made    change.Change
+	doubt   bool // nobody heard how it ended
 	inverse []change.Change
 }
 
 func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 	var parts []*undoPart
 	for _, s := range slices.Backward(m.Steps) {
-		if !undoable(s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) {
+		if !undoable(m, s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) {
 			continue
 		}
-		u := undoStep{id: s.ID, was: s.Change.Summary}
+		u := undoStep{was: s.Change.Summary, doubt: s.State == journal.Intent}
 		for _, kept := range s.Inverse {
 			c, err := change.Decode(kept.Kind, kept.Data, change.DecodeOptions{Open: opt.OpenBlob})
 			if err != nil {
@@ -103,12 +107,9 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 			}
 			u.inverse = append(u.inverse, c)
 		}
-		made, err := change.Decode(s.Change.Kind, s.Change.Data, change.DecodeOptions{})
-		if err != nil {
+		var err error
+		if u.made, err = change.Decode(s.Change.Kind, s.Change.Data, change.DecodeOptions{}); err != nil {
 			return nil, fmt.Errorf("change %d: %w", s.ID, err)
-		}
-		if r := made.Reversal(); r.Class != change.Exact {
-			u.why = r.Why
 		}
 		if len(parts) == 0 || parts[len(parts)-1].as != s.Change.As {
 			parts = append(parts, &undoPart{as: s.Change.As, steps: map[string][]undoStep{}})
@@ -119,13 +120,19 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 	return parts, nil
 }
 
-// undoable leaves out what changed nothing for sure.
-func undoable(s *journal.Step) bool {
+// undoable leaves out what changed nothing for sure, also by the playbook's own
+// word (changed_when).
+func undoable(m *journal.Memory, s *journal.Step) bool {
 	if s.Again {
 		return false
 	}
 	var k keptOutcome
-	return s.State != journal.Done || json.Unmarshal(s.Outcome, &k) != nil || k.Changed
+	if s.State == journal.Done && json.Unmarshal(s.Outcome, &k) == nil && !k.Changed {
+		return false
+	}
+	var res keptResult
+	raw, ended := m.Results[journal.Place{Step: s.At.Step, Host: s.At.Host, Item: s.At.Item}]
+	return len(s.Inverse) > 0 || !ended || json.Unmarshal(raw, &res) != nil || res.Status != event.OK || res.Changed
 }
 
 type undoParams struct {
@@ -135,26 +142,28 @@ type undoParams struct {
 // undoState is what Check finds of each change of a host.
 type undoState struct {
 	Do       []change.Change
+	Left     []change.Missed
 	Findings []task.Finding
 }
 
 type undoer struct {
 	part  *undoPart
 	force []string
+	run   string
 }
 
-func undoTask(p *undoPart, force []string) *task.Definition {
+func undoTask(u undoer) *task.Definition {
 	return task.Define(task.Spec[undoParams]{Name: "undo", Doc: "Take back what a run changed.",
 		Kind: func(undoParams) task.Kind { return task.Action },
 		MaxRisk: func(undoParams) change.Risk {
 			risk := change.Safe
-			for _, steps := range p.steps {
+			for _, steps := range u.part.steps {
 				for _, s := range steps {
 					risk = max(risk, riskOf(s.inverse))
 				}
 			}
 			return risk
-		}}, undoer{p, force})
+		}}, u)
 }
 
 // Check looks at each inverse as the host would be after those before it.
@@ -163,14 +172,12 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 	overlay := &change.Overlay{}
 	over := change.Over(r, overlay)
 	for _, step := range u.part.steps[p.Host] {
-		if len(step.inverse) == 0 {
-			s.warn(fmt.Sprintf("cannot be undone: %s (%s)", step.was, step.why), "")
-			continue
+		inverse, err := u.inverse(ctx, r, step)
+		if err != nil {
+			return s, err
 		}
-		if step.why != "" {
-			s.warn(fmt.Sprintf("undone in part: %s (%s)", step.was, step.why), "")
-		}
-		for _, c := range step.inverse {
+		s.mark(step)
+		for _, c := range inverse {
 			ours, err := u.look(ctx, over, overlay, c, &s)
 			if err != nil {
 				return s, err
@@ -181,6 +188,37 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 		}
 	}
 	return s, nil
+}
+
+// inverse is what takes the step back. Of one that is in doubt the host knows
+// what could only be noted afterwards.
+func (u undoer) inverse(ctx context.Context, r task.Reader, step undoStep) ([]change.Change, error) {
+	l, ok := r.(limited)
+	if !step.doubt || !ok {
+		return step.inverse, nil
+	}
+	h := l.host()
+	h.Run = u.run // what it moved aside lies under that name
+	return change.Refine(ctx, h, step.inverse, step.made, change.Outcome{Changed: true})
+}
+
+// mark names what cannot be taken back, or not wholly. A restart leaves nothing
+// to take back: with it alone an undo is whole.
+func (s *undoState) mark(step undoStep) {
+	r := step.made.Reversal()
+	doubt := ""
+	if step.doubt {
+		doubt = "; it was begun, and nobody heard how it ended"
+	}
+	switch {
+	case len(step.inverse) == 0 && repeats(step.made):
+		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
+	case len(step.inverse) == 0 && r.Class != change.Exact:
+		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
+		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "cannot be undone"})
+	case r.Class != change.Exact:
+		s.warn(fmt.Sprintf("undone in part: %s (%s)", step.was, r.Why), "")
+	}
 }
 
 // look decides about one inverse; false when somebody else was there since.
@@ -203,10 +241,20 @@ func (u undoer) look(ctx context.Context, r task.Reader, overlay *change.Overlay
 		s.Do = append(s.Do, c)
 		change.Foresee(overlay, c)
 	case where == change.Neither:
-		s.warn("left alone, somebody changed it since: "+c.Summary(), "--force "+cmp.Or(strings.Join(change.Touches(c), " --force "), "PATH")+"   (takes it back all the same)")
+		s.warn("left alone, somebody changed it since: "+c.Summary(), force(c))
+		s.Left = append(s.Left, change.Missed{Path: c.Summary(), Why: "left alone: somebody changed it since"})
 		return false, nil
 	}
 	return true, nil
+}
+
+// force says how c is taken back although somebody changed it since.
+func force(c change.Change) string {
+	on := change.Touches(c)
+	if change.Forced(c) == c || len(on) == 0 {
+		return "look at it, and take it back by hand"
+	}
+	return "--force " + shell.Quote(reader.Printable(on[len(on)-1])) + "   (takes it back all the same)"
 }
 
 // maxShown is the size of files whose difference is shown.
@@ -240,6 +288,6 @@ func (s *undoState) warn(text, hint string) {
 // Plan is what Check found.
 func (u undoer) Plan(in task.Input[undoParams, undoState]) (task.Plan, error) {
 	p := task.Do(in.State.Do...)
-	p.Findings = in.State.Findings
+	p.Findings, p.Missed = in.State.Findings, in.State.Left
 	return p, nil
 }

@@ -25,6 +25,11 @@ const asideBase = `if [ -z "$base" ]; then
 fi
 `
 
+// deviceOf prints the file system of $1: of what is no folder that of its
+// folder, since overlayfs has other numbers for files than for folders.
+const deviceOf = `device() { if [ -d "$1" ] && [ ! -L "$1" ]; then stat -c %d -- "$1"; else stat -c %d -- "${1%/*}/"; fi; }
+`
+
 // asideFunctions are two. aside moves $1 aside, keep leaves it where it is and
 // has it aside too; both print where. On one file system aside is a rename and
 // keep a hard link: what is kept must be replaced, not rewritten. Else a whole
@@ -33,7 +38,7 @@ fi
 //
 // Ended at any point, $1 is there whole or not at all. What may stay behind is
 // a record without data, and the hidden rest (".dayops-...") of what was copied.
-const asideFunctions = `place() {
+const asideFunctions = deviceOf + `place() {
   base=$2 run=$3 record=$4
   ` + asideBase + `  umask 077
   mkdir -p -- "$base/$run" && chmod 0700 "$base" || return 1
@@ -48,7 +53,7 @@ const asideFunctions = `place() {
 aside() {
   place "$@" || return 1
   p=$1
-  if [ "$(stat -c %d -- "$p")" = "$(stat -c %d -- "$to")" ]; then mv -T -- "$p" "$to/data" || { rm -rf -- "$to"; return 1; }
+  if [ "$(device "$p")" = "$(device "$to")" ]; then mv -T -- "$p" "$to/data" || { rm -rf -- "$to"; return 1; }
   else
     gone=${p%/*}/.dayops-$run-$n
     { cp -a -T -- "$p" "$to/data.part" && mv -T -- "$to/data.part" "$to/data" && mv -nT -- "$p" "$gone"; } || { rm -rf -- "$to"; return 1; }

@@ -80,7 +80,7 @@ func (a *Attrs) moved(now reader.File) error {
 }
 
 func (a *Attrs) holdsBelow(ctx context.Context, h Host) (bool, error) {
-	files, err := h.read().List(ctx, a.Path)
+	files, err := h.read().List(ctx, reader.Literal(a.Path))
 	if err != nil {
 		return false, err
 	}
@@ -97,9 +97,12 @@ func (a *Attrs) holdsBelow(ctx context.Context, h Host) (bool, error) {
 }
 
 // attrsScript changes the owner first: that clears setuid bits. Symlinks keep
-// their mode, and what they point to is not touched.
+// their mode, and what they point to is not touched. chown takes capabilities
+// away, also from the owner to himself.
 const attrsScript = `p=$1 mode=$2 own=$3 grp=$4 r=$5 touch=$6
-` + accountsExist + `if [ -n "$own$grp" ]; then chown $r -h -- "$own${grp:+:$grp}" "$p" || exit 1; fi
+same() { [ -z "$1" ] || [ "$1" = "$2" ] || [ "$1" = "$3" ]; }
+` + accountsExist + `if [ -z "$own$grp" ] || [ -z "$r" ] && same "$own" $(stat -c '%U %u' -- "$p") && same "$grp" $(stat -c '%G %g' -- "$p"); then :
+else chown $r -h -- "$own${grp:+:$grp}" "$p" || exit 1; fi
 if [ -n "$mode" ]; then
   [ ! -L "$p" ] || exit 114
   chmod $r -- "$mode" "$p" || exit 1
@@ -147,7 +150,7 @@ func (a *Attrs) invert(ctx context.Context, h Host, keep Keeper) ([]Change, erro
 		return nil, err
 	}
 	// chown takes a program's capabilities away: only the file itself has them.
-	if old.Type == reader.Regular && old.Mode&0o111 != 0 && !a.Attr.ownedBy(old) {
+	if old.Type == reader.Regular && old.Mode&0o111 != 0 && old.Links <= 1 && !a.Attr.ownedBy(old) {
 		if more, err := h.extended(ctx, old.Path); err != nil || more {
 			return a.bringCopy(ctx, h, old, err)
 		}
@@ -172,6 +175,12 @@ func (a Attr) back(path string, old reader.File) []Change {
 	}
 	attr, after := attrOf(old), a.foreseen(old)
 	after.Path = path
+	if sameAccount(a.Owner, old.Owner, old.UID) { // chown takes capabilities away, also from the owner to himself
+		attr.Owner = ""
+	}
+	if sameAccount(a.Group, old.Group, old.GID) {
+		attr.Group = ""
+	}
 	switch {
 	case old.Type == reader.Symlink:
 		attr.Mode, after.Mode = nil, old.Mode
@@ -185,7 +194,7 @@ func (a Attr) back(path string, old reader.File) []Change {
 }
 
 func (a *Attrs) invertBelow(ctx context.Context, h Host) ([]Change, error) {
-	files, err := h.read().List(ctx, a.Path)
+	files, err := h.read().List(ctx, reader.Literal(a.Path))
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func Forced(c Change) Change {
 		return &f
 	case *Remove:
 		f := *c
-		f.Force = true
+		f.Force, f.OnlyEmpty = true, false // what is in a folder goes aside with it
 		return &f
 	case *Unit:
 		f := *c

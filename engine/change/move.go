@@ -85,14 +85,14 @@ func (m *Move) observe(ctx context.Context, h Host) (Where, error) {
 // appears in one step, and then From goes in one step. $3 over: To is replaced.
 // A folder cannot be renamed over a link, which goes before: ended between,
 // nothing is at To, which is as before. mv -n says nothing when it does nothing.
-const moveScript = `from=$1 to=$2 over=$3 kept=$4 temp=$5 gone=$6
+const moveScript = deviceOf + `from=$1 to=$2 over=$3 kept=$4 temp=$5 gone=$6
 if [ -d "$to" ] && [ ! -L "$to" ]; then echo "a folder is at $to" >&2; exit 1; fi
 there() { [ -e "$to" ] || [ -L "$to" ]; }
 if [ -z "$over" ] && there; then echo "$to is there already" >&2; exit 1; fi
 how=-nT
 [ -z "$over" ] || how=-fT
 clear() { if [ -n "$over" ] && there && [ -d "$from" ] && [ ! -L "$from" ]; then rm -f -- "$to"; fi; }
-if [ "$(stat -c %d -- "$from")" = "$(stat -c %d -- "${to%/*}/")" ]; then
+if [ "$(device "$from")" = "$(stat -c %d -- "${to%/*}/")" ]; then
   clear || exit 1
   if [ "$from" -ef "$to" ] && [ ! -L "$to" ]; then rm -f -- "$from" || exit 1
   else mv $how -- "$from" "$to" || exit 1; fi

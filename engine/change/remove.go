@@ -3,6 +3,7 @@ package change
 import (
 	"context"
 	"path"
+	"slices"
 
 	"github.com/dayops/dayops/engine/reader"
 )
@@ -38,6 +39,12 @@ func (r *Remove) observe(ctx context.Context, h Host) (Where, error) {
 	now, err := h.lookAs(ctx, r.Path, r.Before)
 	if err != nil {
 		return Neither, err
+	}
+	if r.OnlyEmpty && now.Type == reader.Directory {
+		all, err := h.read().List(ctx, reader.Literal(r.Path))
+		if err != nil || slices.ContainsFunc(all, func(f reader.File) bool { return f.Exists && path.Clean(f.Path) != path.Clean(r.Path) }) {
+			return Neither, err
+		}
 	}
 	return side(!now.Exists, r.Force || moved(r.Path, r.Before, now) == nil), nil
 }

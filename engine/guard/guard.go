@@ -50,8 +50,10 @@ type Options struct {
 	Expiry time.Duration // 0 is Expiry; at least a second
 	// Resume takes over at once what the same run holds, when the commands that
 	// it left have ended. Those are waited for.
-	Resume   bool
-	Patience time.Duration // how long Resume waits; 0 is Patience
+	Resume bool
+	// After is Resume for the lock of another run, whose controller is known to be dead.
+	After    string
+	Patience time.Duration // how long Resume and After wait; 0 is Patience
 	Dir      string        // "" is /var/lib/dayops for root, ~/.local/state/dayops for others
 }
 
@@ -107,7 +109,7 @@ func (e *RunningError) Error() string {
 }
 
 // Acquire takes the lock of account as ("" is the login account), or fails with
-// *LockedError; with opt.Resume also with *RunningError.
+// *LockedError; with opt.Resume or opt.After also with *RunningError.
 func Acquire(ctx context.Context, c conn.Conn, as string, o Owner, opt Options) (*Lock, error) {
 	if !name.MatchString(o.Run) {
 		return nil, fmt.Errorf("%q is no id of a run", o.Run)
@@ -118,9 +120,9 @@ func Acquire(ctx context.Context, c conn.Conn, as string, o Owner, opt Options) 
 	if opt.Patience == 0 {
 		opt.Patience = Patience
 	}
-	resume := ""
+	resume := opt.After
 	if opt.Resume {
-		resume = "resume"
+		resume = o.Run
 	}
 	token := newToken()
 	wait, cancel := context.WithTimeout(ctx, opt.Patience)
@@ -143,7 +145,7 @@ func Acquire(ctx context.Context, c conn.Conn, as string, o Owner, opt Options) 
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			return nil, &RunningError{Run: o.Run, Live: a.live}
+			return nil, &RunningError{Run: resume, Live: a.live}
 		}
 	}
 }

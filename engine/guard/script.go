@@ -67,7 +67,7 @@ put() {
 `
 
 // acquireScript: $2 token, $3 run, $4 user, $5 host, $6 pid, $7 start, $8
-// expiry, $9 "resume" or "", $10 days that records of other runs are kept. Exit 0 taken, 10 held, 11 its own run's commands
+// expiry, $9 the run whose lock is taken over at once or "", $10 days that records of other runs are kept. Exit 0 taken, 10 held, 11 its own run's commands
 // still run. The token is written before the last look at the records: a
 // command is recorded before it looks at the token.
 const acquireScript = prelude + `
@@ -75,7 +75,7 @@ mkdir -p -- "$d" && chmod 0700 "$d" || exit 1
 locked
 load
 if [ -n "$tok" ]; then
-  own=; [ "$9" = resume ] && [ "$run" = "$3" ] && own=1
+  own=; [ -n "$9" ] && [ "$run" = "$9" ] && own=1
   if [ -z "$own" ] && [ "$left" -ge 0 ]; then show; live "$run"; printf %s "$found"; exit 10; fi
   held=10; [ -z "$own" ] || held=11
   live "$run"

@@ -6,8 +6,10 @@ import (
 )
 
 // extendedScript tells whether $1 has attributes beside those of stat. Without
-// getfattr, tar's header tells: it stands before the content.
+// getfattr, tar's header tells: it stands before the content. A label is kept
+// by who writes the file anew, but only where the kernel knows of labels.
 const extendedScript = `p=$1
+[ ! -e /sys/fs/selinux/enforce ] || echo labelled
 if command -v getfattr >/dev/null; then
   getfattr --absolute-names -h -m - -- "$p" || exit 1
   exit 0
@@ -17,8 +19,8 @@ tar --xattrs --acls --format=pax -P -C / --no-recursion -cf - -- "$p" 2>/dev/nul
 exit 0`
 
 // Extended tells whether what is at path has extended attributes or an ACL,
-// which a file that is written anew has not. SELinux labels do not count. True
-// is also the answer where the host has no way to tell.
+// which a file that is written anew has not. SELinux labels do not count where
+// SELinux is on. True is also the answer where the host has no way to tell.
 func (r *Reader) Extended(ctx context.Context, path string) (bool, error) {
 	if err := checkPath("getxattr", path); err != nil {
 		return false, err
@@ -35,10 +37,11 @@ func (r *Reader) Extended(ctx context.Context, path string) (bool, error) {
 		}
 		return false, failed("getfattr", res)
 	}
-	for line := range strings.Lines(string(answer)) {
+	list, labelled := strings.CutPrefix(string(answer), "labelled\n")
+	for line := range strings.Lines(list) {
 		switch line = strings.TrimSpace(line); {
 		case line == "", strings.HasPrefix(line, "# file: "):
-		case line == "security.selinux", line == "security.ima", line == "security.evm":
+		case line == "security.selinux" && labelled, line == "security.ima", line == "security.evm":
 		default:
 			return true, nil
 		}

@@ -50,6 +50,12 @@ func (e *IncompleteError) Is(target error) bool {
 	return target == fs.ErrPermission && (len(e.Denied) > 0 || strings.Contains(e.Detail, "Permission denied"))
 }
 
+// Literal is path as a root of List that is this path alone, whatever it holds
+// that a glob would.
+func Literal(path string) string {
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]", `\`, `[\\]`).Replace(path)
+}
+
 // List walks the trees below roots, which are included; globs in roots are
 // expanded on the host, and a root that matches nothing is an entry with Exists
 // false. An entry that two roots reach is listed once. More than MaxEntries is

@@ -100,6 +100,8 @@ type Plan struct {
 	Stages   []Stage
 	Finally  []Step // run whatever happens: start again, remove the staging file
 	Findings []Finding
+	// Missed is what the task was asked for and leaves undone: the result is partial.
+	Missed []change.Missed
 	// Facts are variables that this step sets, by host: set_fact.
 	Facts map[string]map[string]any
 }

@@ -79,7 +79,7 @@ func checkSrc(ctx context.Context, r task.Reader, p Params, s *State) error {
 		return err
 	}
 	if p.Force && s.At.Type == reader.Directory {
-		below, err := r.List(ctx, s.At.Path)
+		below, err := r.List(ctx, reader.Literal(s.At.Path))
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func checkSrc(ctx context.Context, r task.Reader, p Params, s *State) error {
 }
 
 func checkTree(ctx context.Context, r task.Reader, s *State) error {
-	all, err := r.List(ctx, s.At.Path)
+	all, err := r.List(ctx, reader.Literal(s.At.Path))
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,9 @@ const (
 // Excluded is the shared list of what listings leave out.
 func Excluded() []string { return lab.Excluded() }
 
+// WithoutUndoExcluded leaves out of a listing what an undo may leave different.
+func WithoutUndoExcluded(listing string) string { return lab.WithoutUndoExcluded(listing) }
+
 // Need returns the shared lab until the test ends, while other tests use it too.
 func Need(t testing.TB) *Lab {
 	t.Helper()

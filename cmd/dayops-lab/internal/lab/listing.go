@@ -42,6 +42,38 @@ func Live() []string { return []string{"/var/lib/etcd/member"} }
 // ListOptions add to a listing.
 type ListOptions struct {
 	Times bool // modification times of all but folders
+	// Links: of a file with several names, the first of them. Not of the base
+	// image's: overlayfs parts those when it copies one of them up.
+	Links bool
+}
+
+// UndoExcluded is the one list of what an undo may leave different, beside
+// Excluded: the state of the package managers, caches, accounts that a package's
+// maintainer script made, and dayops's own folder of what was moved aside.
+func UndoExcluded() []string {
+	return []string{
+		"/var/lib/dpkg", "/var/lib/apt", "/var/lib/ucf", "/var/lib/pam", // package managers' and maintainer scripts' state
+		"/etc/ld.so.cache",
+		"/etc/passwd", "/etc/passwd-", "/etc/group", "/etc/group-", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-",
+		"/etc/subuid", "/etc/subuid-", "/etc/subgid", "/etc/subgid-",
+		"/var/lib/dayops", "/home/operator/.local/state/dayops",
+	}
+}
+
+// WithoutUndoExcluded leaves UndoExcluded out of a listing.
+func WithoutUndoExcluded(listing string) string {
+	var b strings.Builder
+	for line := range strings.Lines(listing) {
+		q, err := strconv.QuotedPrefix(line)
+		name := ""
+		if err == nil {
+			name, err = strconv.Unquote(q)
+		}
+		if err != nil || !under(name, UndoExcluded()) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // Listing lists the host's file system, sorted by path, one line for each name:
@@ -78,6 +110,7 @@ func (h *Host) ListingWith(ctx context.Context, o ListOptions) (string, error) {
 type item struct {
 	path, head, sum, rest string
 	size                  string
+	inode                 uint64 // of a file with several names
 	base                  string // key of the base image's file, when it is that
 }
 
@@ -124,6 +157,8 @@ func (l *lister) visit(p string, err error) error {
 		it.size, it.sum = strconv.FormatInt(st.Size, 10), ""
 		if _, err := os.Lstat(filepath.Join(l.upper, name)); errors.Is(err, fs.ErrNotExist) {
 			it.base = name
+		} else if l.o.Links && st.Nlink > 1 {
+			it.inode = st.Ino
 		}
 	case unix.S_IFLNK:
 		t, err := os.Readlink(p)
@@ -290,7 +325,14 @@ func sumFile(p string) (string, error) {
 func (l *lister) text() string {
 	slices.SortFunc(l.items, func(a, b *item) int { return strings.Compare(a.path, b.path) })
 	var b strings.Builder
+	first := map[uint64]string{}
 	for _, it := range l.items {
+		if it.inode != 0 {
+			if first[it.inode] == "" {
+				first[it.inode] = it.path
+			}
+			it.rest += " is=" + strconv.QuoteToASCII(first[it.inode])
+		}
 		b.WriteString(it.head + " " + it.size + " " + it.sum + " " + it.rest + "\n")
 	}
 	return b.String()
