@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +24,7 @@ import (
 type UndoOptions struct {
 	Hosts    []string // nil: all
 	Force    []string // paths and units that are taken back although somebody changed them since
+	Leave    []string // paths, units and packages that are left as they are
 	OpenBlob func(name string) (io.ReadCloser, error)
 }
 
@@ -43,7 +43,7 @@ func Undo(m *journal.Memory, opt UndoOptions) (*playbook.Bound, error) {
 	play := &playbook.Play{At: at, Index: 1, Name: "Undo run " + m.Run.ID, Hosts: at, GatherFacts: &no}
 	bound := &playbook.BoundPlay{Play: play}
 	for i, p := range parts {
-		def := undoTask(undoer{p, opt.Force, m.Run.ID})
+		def := undoTask(undoer{p, opt.Force, opt.Leave, m.Run.ID})
 		risk := change.Safe
 		for host, steps := range p.steps {
 			if !slices.Contains(bound.Targets, host) {
@@ -149,6 +149,7 @@ type undoState struct {
 type undoer struct {
 	part  *undoPart
 	force []string
+	leave []string
 	run   string
 }
 
@@ -221,8 +222,18 @@ func (s *undoState) mark(step undoStep) {
 	}
 }
 
+// leaves tells paths, units and packages that should stay as they are.
+func (u undoer) leaves(name string) bool {
+	pkg, _, _ := strings.Cut(name, "=")
+	return slices.ContainsFunc(u.leave, func(l string) bool { return l == name || l == pkg || l+".service" == name })
+}
+
 // look decides about one inverse; false when somebody else was there since.
 func (u undoer) look(ctx context.Context, r task.Reader, overlay *change.Overlay, c change.Change, s *undoState) (ours bool, err error) {
+	if slices.ContainsFunc(change.Touches(c), u.leaves) {
+		s.Left = append(s.Left, change.Missed{Path: c.Summary(), Why: "left alone: --leave"})
+		return false, nil
+	}
 	if slices.ContainsFunc(change.Touches(c), func(path string) bool { return slices.Contains(u.force, path) }) {
 		c = change.Forced(c)
 	}

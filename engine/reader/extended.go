@@ -9,6 +9,8 @@ import (
 // getfattr, tar's header tells: it stands before the content. A label is kept
 // by who writes the file anew, but only where the kernel knows of labels.
 const extendedScript = `p=$1
+names=$(stat -c %h -- "$p") || exit 1
+[ "$names" -le 1 ] || { echo linked; exit 0; }
 [ ! -e /sys/fs/selinux/enforce ] || echo labelled
 if command -v getfattr >/dev/null; then
   getfattr --absolute-names -h -m - -- "$p" || exit 1
@@ -18,8 +20,8 @@ command -v tar >/dev/null || exit 104
 tar --xattrs --acls --format=pax -P -C / --no-recursion -cf - -- "$p" 2>/dev/null | head -c 65536 | grep -a -o 'SCHILY\.[a-z]*'
 exit 0`
 
-// Extended tells whether what is at path has extended attributes or an ACL,
-// which a file that is written anew has not. SELinux labels do not count where
+// Extended tells whether what is at path has extended attributes, an ACL or
+// another name, which a file that is written anew has not. SELinux labels do not count where
 // SELinux is on. True is also the answer where the host has no way to tell.
 func (r *Reader) Extended(ctx context.Context, path string) (bool, error) {
 	if err := checkPath("getxattr", path); err != nil {

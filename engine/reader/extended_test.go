@@ -24,7 +24,11 @@ func TestExtended(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, spoil != nil, got, name)
 	}
-	_, err := r.Extended(ctx, dir+"/none")
+	require.NoError(t, os.Link(dir+"/plain", dir+"/other"))
+	got, err := r.Extended(ctx, dir+"/other")
+	require.NoError(t, err)
+	require.True(t, got, "a second name")
+	_, err = r.Extended(ctx, dir+"/none")
 	require.Error(t, err)
 	_, err = r.Extended(ctx, "relative")
 	require.Error(t, err)

@@ -36,7 +36,7 @@ func exitCodes() []exitCode {
 		{exitDone, "done", "done"},
 		{exitUnexpected, "unexpected error", "unexpected error of dayops itself"},
 		{exitFailed, "failed", "a task failed on a host"},
-		{exitIncomplete, "incomplete", "done but incomplete: a backup with items that could not be read"},
+		{exitIncomplete, "incomplete", "done but incomplete: a backup with items that could not be read, an undo that left something as it is"},
 		{exitUnreachable, "unreachable", "a host is unreachable, or its key or login was refused"},
 		{exitUsage, "usage", "wrong usage or a bad file; nothing was connected"},
 		{exitRefused, "refused", "refused by a gate or for want of approval"},

@@ -21,10 +21,11 @@ import (
 
 // flags are what the commands share, under Ansible's names.
 type flags struct {
-	inventory []string
-	limit     string
-	forks     int
-	extra     []string
+	force, leave []string // of an undo
+	inventory    []string
+	limit        string
+	forks        int
+	extra        []string
 
 	user       string
 	keyFile    string

@@ -88,9 +88,9 @@ func (a *app) showPlanStep(s *planfile.Step) {
 		}
 		switch c.Undo {
 		case "none":
-			marks += "  no undo"
+			marks += "  no undo: " + view.Line(c.Why)
 		case "partial":
-			marks += "  partial undo"
+			marks += "  partial undo: " + view.Line(c.Why)
 		}
 		say(a.out, "  %-10s %s  %s%s\n", "change", view.Line(host), view.Line(c.Summary), marks)
 		for line := range strings.SplitSeq(strings.TrimRight(c.Diff, "\n"), "\n") {

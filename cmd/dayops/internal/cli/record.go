@@ -115,6 +115,8 @@ type keptFlags struct {
 	AskBecome  bool           `json:"ask_become,omitempty"`
 	Tags       []string       `json:"tags,omitempty"`
 	SkipTags   []string       `json:"skip_tags,omitempty"`
+	Force      []string       `json:"force,omitempty"` // of an undo
+	Leave      []string       `json:"leave,omitempty"`
 	Plan       string         `json:"plan,omitempty"`     // file of the saved plan that is applied
 	PlanSum    string         `json:"plan_sum,omitempty"` // its sha256
 	Adhoc      bool           `json:"adhoc,omitempty"`    // a command, no playbook of a file
@@ -123,7 +125,7 @@ type keptFlags struct {
 func (f *flags) kept(extra *strictyaml.Node) keptFlags {
 	k := keptFlags{Limit: f.limit, Forks: f.forks, Extra: map[string]any{}, User: f.user, KeyFile: f.keyFile, Common: f.common, HostKeys: f.hostKeys,
 		Become: f.become, BecomeUser: f.becomeUser, BecomeFile: f.becomeFile, PassFile: f.passFile, AskPass: f.askPass, AskBecome: f.askBecome,
-		Tags: f.tags, SkipTags: f.skipTags, Plan: f.applied, PlanSum: f.appliedSum, Adhoc: f.adhoc}
+		Tags: f.tags, SkipTags: f.skipTags, Force: f.force, Leave: f.leave, Plan: f.applied, PlanSum: f.appliedSum, Adhoc: f.adhoc}
 	if extra == nil {
 		return k
 	}

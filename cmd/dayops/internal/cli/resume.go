@@ -167,7 +167,7 @@ func (a *app) again(f *resumeFlags, m *journal.Memory) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.inventory = m.Run.Sources
+	f.inventory, f.force, f.leave = m.Run.Sources, k.Force, k.Leave
 	var retry []string
 	if f.retryFailed {
 		if retry, err = a.toRetry(m); err != nil {
@@ -238,7 +238,7 @@ func inPlace(m *journal.Memory, now *playbook.Bound) error {
 
 func (a *app) bindAgain(f *resumeFlags, m *journal.Memory, retry []string) (*job, error) {
 	if m.Run.Undo != "" {
-		return a.undoJob(&f.flags, m.Run.Undo, nil)
+		return a.undoJob(&f.flags, m.Run.Undo)
 	}
 	j, err := a.bind(&f.flags, func() (*playbook.Playbook, error) {
 		var text string

@@ -123,6 +123,11 @@ const jobLimit = 4 * time.Minute // that no run may need
 // begin starts the program. env has a crash point: DAYOPS_CRASH=after:7.
 func (d *desk) begin(env []string, args ...string) *job {
 	d.t.Helper()
+	return d.prepare(env, args...).launch()
+}
+
+func (d *desk) prepare(env []string, args ...string) *job {
+	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), jobLimit)
 	d.t.Cleanup(cancel)
 	j := &job{d: d, cmd: exec.CommandContext(ctx, program.path(d.t), args...), ended: make(chan struct{})}
@@ -130,8 +135,13 @@ func (d *desk) begin(env []string, args ...string) *job {
 	j.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.home, "XDG_STATE_HOME=" + filepath.Join(d.home, "state"), "TERM=dumb",
 		"DAYOPS_INVENTORY=" + d.inv}, env...)
 	j.cmd.Stdout, j.cmd.Stderr = &j.said, &j.said
+	return j
+}
+
+func (j *job) launch() *job {
+	j.d.t.Helper()
 	j.start = time.Now()
-	require.NoError(d.t, j.cmd.Start())
+	require.NoError(j.d.t, j.cmd.Start())
 	go func() {
 		_ = j.cmd.Wait() // the code is looked at
 		j.took = time.Since(j.start)

@@ -255,11 +255,18 @@ func (t *Text) marks(c event.Change, always bool) string {
 	switch {
 	case !always:
 	case c.Undo == "none":
-		s += "  no undo"
+		s += "  no undo" + why(c)
 	case c.Undo == "partial":
-		s += "  partial undo"
+		s += "  partial undo" + why(c)
 	}
 	return s
+}
+
+func why(c event.Change) string {
+	if c.Why == "" {
+		return ""
+	}
+	return ": " + Line(c.Why)
 }
 
 func diffColour(l string) string {
