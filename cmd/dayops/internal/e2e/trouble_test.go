@@ -40,7 +40,9 @@ func TestTrouble(t *testing.T) {
     - name: handled
       copy: {content: x, dest: /run/handled}
 `)
-	long := d.file("long.yml", `
+	// Of another account: one has at most one run that changes hosts of an inventory.
+	other := newDesk(t, l.Inventory())
+	long := other.file("long.yml", `
 - name: Long
   hosts: all
   gather_facts: false
@@ -54,7 +56,7 @@ func TestTrouble(t *testing.T) {
 `)
 	breakHosts(t, hosts[2], hosts[3], hosts[4])
 	broken := d.command("run", five, "-l", "node-0:node-1:node-2:node-3:node-4").begin()
-	lost := d.command("run", long, "-l", "node-5:node-6:node-7").begin()
+	lost := other.command("run", long, "-l", "node-5:node-6:node-7").begin()
 	for _, h := range hosts[5:] {
 		eventually(t, 40*time.Second, "sleeping on "+h.Name, func() bool { return sleeping(t, h, "7.25") })
 	}

@@ -41,7 +41,7 @@ func undoChangedSince(b *undoBench) {
 	require.Zero(b.t, code, said)
 	on(b.t, b.host, "cd /srv/story; echo theirs >>a; chmod 644 c; echo x >d/theirs; mkdir sub")
 	said = b.must(3, "undo", id, "-y")
-	for _, want := range []string{"left alone, somebody changed it since: write /srv/story/a", "--force /srv/story/a takes it back all the same",
+	for _, want := range []string{"left alone, somebody changed it since: write /srv/story/a", "--force /srv/story/a   (takes it back all the same)",
 		"left alone, somebody changed it since: set /srv/story/c", "left alone, somebody changed it since: remove the folder /srv/story/d", "PARTIAL", "exit 3 (incomplete)"} {
 		require.Contains(b.t, said, want)
 	}
