@@ -56,7 +56,7 @@ func TestJumpHosts(t *testing.T) {
 		d.plainHosts(behind, user, "ansible_ssh_common_args: -o ProxyJump=nobody@"+gate.IP)
 		o := d.must(4, "ping")
 		require.Equal(t, 1, strings.Count(o.wrong(), "login refused by the jump host"), o.String())
-		require.Regexp(t, `2 hosts: .*\n +next: dayops ping node-[23],node-[23] +\(.*~/.ssh/config`, o.wrong())
+		require.Regexp(t, `2 hosts: .*\n +next: dayops ping node-[23],node-[23]( -i \S+)? +\(.*~/.ssh/config`, o.wrong())
 		require.Regexp(t, `UNREACHABLE node-2 +jump host `+regexp.QuoteMeta(gate.Addr())+` refused user nobody; tried publickey`, o.out)
 	})
 	t.Run("keys", func(t *testing.T) { unknownJump(t, l, gate, behind) })
