@@ -275,6 +275,9 @@ func Down(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, downLimit)
 	defer cancel()
 	unlock, err := lockFile(ctx, lockPath(dir), lockLimit)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // somebody else took it away meanwhile
+	}
 	if err != nil {
 		return err
 	}
