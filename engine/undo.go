@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -242,6 +243,9 @@ func (u undoer) look(ctx context.Context, r task.Reader, overlay *change.Overlay
 	if errors.As(err, &unknown) {
 		where, err = change.Before, nil // an inverse before it decides; applying it looks again
 	}
+	if d, ok := c.(*change.Remove); ok && err == nil && where == change.Neither && d.OnlyEmpty {
+		where, err = u.emptied(ctx, r, d, s)
+	}
 	switch {
 	case err != nil:
 		return false, err
@@ -257,6 +261,42 @@ func (u undoer) look(ctx context.Context, r task.Reader, overlay *change.Overlay
 		return false, nil
 	}
 	return true, nil
+}
+
+// emptied looks whether all that is in a folder goes before it, by another name
+// of the folder perhaps: what is planned below a symlink of the host is not
+// planned below the folder that it points to.
+func (u undoer) emptied(ctx context.Context, r task.Reader, d *change.Remove, s *undoState) (change.Where, error) {
+	left, err := r.List(ctx, reader.Literal(d.Path))
+	if err != nil {
+		return change.Neither, err
+	}
+	var going []string
+	for _, c := range s.Do {
+		switch c.(type) {
+		case *change.Remove, *change.Move:
+			going = append(going, change.Touches(c)[0])
+		}
+	}
+	if len(going) == 0 {
+		return change.Neither, nil
+	}
+	files, err := u.base(r).Stat(ctx, going...)
+	for _, f := range left {
+		same := func(g reader.File) bool { return g.Exists && g.Dev == f.Dev && g.Inode == f.Inode }
+		if path.Clean(f.Path) != path.Clean(d.Path) && !slices.ContainsFunc(files, same) {
+			return change.Neither, err
+		}
+	}
+	return change.Before, err
+}
+
+// base is the host as it is, without what is foreseen.
+func (u undoer) base(r task.Reader) change.Looker {
+	if o, ok := r.(*change.OverlayReader); ok {
+		return o.Base()
+	}
+	return r
 }
 
 // force says how c is taken back although somebody changed it since.

@@ -87,6 +87,9 @@ func Refine(ctx context.Context, h Host, inverse []Change, c Change, out Outcome
 			inverse[i] = p
 		}
 	}
+	if err := h.account(ctx, inverse); err != nil {
+		return nil, err
+	}
 	inverse = slices.DeleteFunc(inverse, func(v Change) bool { p, ok := v.(*Package); return ok && p == nil }) // nothing left
 	if w, ok := c.(*Write); ok && w.Backup && len(out.Aside) > 0 {
 		kept := w.Before

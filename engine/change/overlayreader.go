@@ -37,6 +37,9 @@ type OverlayReader struct {
 // Over reads through o, then through r.
 func Over(r Looker, o *Overlay) *OverlayReader { return &OverlayReader{r, o} }
 
+// Base is the host as it is.
+func (r *OverlayReader) Base() Looker { return r.base }
+
 // unknown is the error for what is not there and may be by then; nil when the
 // absence is certain.
 func (r *OverlayReader) unknown(what string) error {

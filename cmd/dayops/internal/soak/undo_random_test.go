@@ -49,10 +49,12 @@ func randomPlays(r *rand.Rand, dir string, packages bool) ([]any, []string) {
 				name, s = fmt.Sprint("unit ", unit), step{"service": unit}
 			case k < 3:
 				name, s = "unit file", step{"copy": args{"dest": "/etc/systemd/system/undo-" + pick([]string{"a", "c"}) + ".service",
-					"content": "[Service]\nExecStart=/bin/sleep 1" + pick([]string{"000", "001"}) + "\n[Install]\nWantedBy=multi-user.target\n"}}
+					"content": "[Service]\nExecStart=/bin/sleep " + pick([]string{"infinity", "100000"}) + "\n[Install]\nWantedBy=multi-user.target\n"}}
 			case k < 5 && packages:
-				name, s = "package", step{"package": args{"name": pick([]string{"lab-sample", "lab-sample=1.0", "lab-sample=1.1", "hello", "tree"}),
-					"state": pick([]string{"present", "present", "absent", "latest"})}}
+				name, s = "package", step{"package": args{"name": pick([]string{"lab-sample=1.0", "lab-sample=1.1", "hello"}), "state": "present"}}
+				if r.IntN(2) == 0 {
+					s = step{"package": args{"name": pick([]string{"lab-sample", "hello", "tree"}), "state": pick([]string{"absent", "latest"})}}
+				}
 			default:
 				name = pick(keys(deeds()))
 				p := pick(paths)
@@ -85,8 +87,8 @@ func undoRandom(b *undoBench) {
 	}
 	r := rand.New(rand.NewPCG(undoSeed(b.t.(*testing.T)), 1))
 	var setup strings.Builder
-	setup.WriteString(`for u in a b; do printf '[Service]\nExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/undo-$u.service; done
-systemctl daemon-reload; systemctl enable -q --now undo-a; mkdir -p /srv/random; apt-get -q update >/dev/null
+	setup.WriteString(`for u in a b; do printf '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/undo-$u.service; done
+systemctl daemon-reload; systemctl enable -q --now undo-a; rm -rf /srv/random; mkdir /srv/random; apt-get -q update >/dev/null
 `)
 	for i := range n {
 		fmt.Fprintf(&setup, "mkdir -m 1777 -p /srv/random/%d\n", i)

@@ -1,11 +1,10 @@
 package soak
 
 import (
+	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +21,7 @@ func undoStories(b *undoBench) {
 		b.t.(*testing.T).Run(s.name, func(t *testing.T) {
 			defer func(was testing.TB) { b.t = was }(b.t)
 			b.t = t
-			on(t, b.host, "rm -rf /srv/story; mkdir -p /srv/story; cd /srv/story; printf 'one\ntwo\nthree\n' >a; cp a b; cp a c; setfacl -m u:nobody:rw b; chmod 640 c")
+			on(t, b.host, "rm -rf /srv/story; mkdir -p /srv/story; cd /srv/story; printf 'one\ntwo\nthree\n' >a; cp a b; cp a c; setfacl -m u:nobody:rw b; chmod 640 c; ln -s nowhere dangling")
 			s.tell(b)
 		})
 	}
@@ -76,49 +75,41 @@ func undoKilled(b *undoBench) {
 		{"copy": args{"src": "large", "dest": "/srv/story/a"}}, {"copy": args{"src": "tree/", "dest": "/srv/story/t/"}},
 		{"package": args{"name": "lab-sample=1.0", "state": "present"}}, {"service": args{"name": "chrony", "state": "stopped"}}}, nil))
 	on(b.t, b.host, "apt-get -q update >/dev/null")
-	n, killed := 4, 0
+	points, undone := []int{4, 9, 16, 23}, 0
 	if long() {
-		n = 40
+		points = nil
+		for i := range 40 {
+			points = append(points, i)
+		}
 	}
-	took := 3 * time.Second
-	for i := range n {
-		start, known := time.Now(), b.runs()
-		j := b.begin(nil, "run", "p.yml")
-		if i > 0 {
-			select {
-			case <-j.ended:
-			case <-time.After(time.Duration(float64(took) * float64(i) / float64(n))):
-				j.signal(syscall.SIGKILL)
-				killed++
-			}
-		}
-		_, said := j.wait()
-		if i == 0 {
-			took = time.Since(start)
-		}
+	for _, at := range points {
+		known := b.runs()
+		_, said := b.begin([]string{fmt.Sprintf("DAYOPS_CRASH=after:%d", at)}, "run", "p.yml").wait()
 		id := b.newRun(known)
 		if id == "" {
 			continue // killed before it was written down
 		}
-		code, undone := b.begin(nil, "undo", id, "-y").wait()
-		if code == 5 && strings.Contains(undone, "changed nothing") {
+		code, told := b.begin(nil, "undo", id, "-y").wait()
+		if code == 5 && strings.Contains(told, "changed nothing") {
 			continue
 		}
-		require.Zero(b.t, code, "killed after part %d of %d: %s\n%s", i, n, said, undone)
+		require.Zero(b.t, code, "killed at %d: %s\n%s", at, said, told)
+		undone++
 		if after := b.state(); after != before {
-			b.equal(before, after, undone)
+			b.equal(before, after, fmt.Sprintf("killed at %d\n%s", at, told))
 			return
 		}
 	}
 	require.Empty(b.t, on(b.t, b.host, "ls /var/lib/dayops/lock 2>/dev/null; grep -ls DAYOPS_ID= /proc/[0-9]*/environ; :"))
-	b.t.Logf("%d runs killed and undone", killed)
+	b.t.Logf("%d runs killed and undone", undone)
 }
 
 // undoUndone: an undo is a run, and goes back too.
 func undoUndone(b *undoBench) {
 	before := b.state()
 	b.playbook("p.yml", play([]step{write("a", "new\n"), write("new", "new\n"), {"file": args{"path": "/srv/story/b", "state": "absent"}},
-		{"file": args{"path": "/srv/story/c", "state": "hard", "src": "/srv/story/a", "force": true}}}, nil))
+		{"file": args{"path": "/srv/story/c", "state": "hard", "src": "/srv/story/a", "force": true}},
+		{"copy": args{"src": "tree/", "dest": "/srv/story/dangling/"}}}, nil))
 	id, code, said := b.run("run", "p.yml")
 	require.Zero(b.t, code, said)
 	done := b.state()
@@ -172,7 +163,7 @@ func undoNever(b *undoBench) {
 	for _, want := range []string{"cannot be undone: run touch /srv/story/flag", "cannot be undone: restart chrony.service", "undone in part: install lab-sample"} {
 		require.Contains(b.t, said, want)
 	}
-	require.Equal(b.t, "a\nb\nc\nflag\n", on(b.t, b.host, "ls /srv/story"))
+	require.Equal(b.t, "a\nb\nc\ndangling\nflag\n", on(b.t, b.host, "ls /srv/story"))
 	b.playbook("p.yml", play([]step{{"service": args{"name": "chrony", "state": "restarted"}}, {"command": "true", "changed_when": false}}, nil))
 	id, code, said = b.run("run", "p.yml")
 	require.Zero(b.t, code, said)
