@@ -96,9 +96,9 @@ func fileHint(host string, err error) string {
 		return "df -h, on this machine, of the state folder   (make room; dayops history prune --keep 50)"
 	case !errors.As(err, &p):
 	case errors.Is(p.Err, syscall.ENOSPC), errors.Is(p.Err, syscall.EDQUOT):
-		return fmt.Sprintf("dayops exec %s -- df -h   (and df -i)", host)
+		return fmt.Sprintf("dayops exec %s --read-only -- df -h   (and df -i; a full disk takes no lock)", host)
 	case errors.Is(p.Err, syscall.EROFS):
-		return fmt.Sprintf("dayops exec %s -- mount   (was it remounted after an error?)", host)
+		return fmt.Sprintf("dayops exec %s --read-only -- mount   (was it remounted after an error?)", host)
 	}
 	return ""
 }

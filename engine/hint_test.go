@@ -35,7 +35,7 @@ func TestHintsCanBeTyped(t *testing.T) {
 	_, hint = explain("n1", &conn.AuthError{})
 	require.Regexp(t, "^dayops ping n1 -v ", hint)
 	_, hint = explain("n1", fmt.Errorf("step: %w", &fs.PathError{Op: "put", Path: "/x", Err: syscall.ENOSPC}))
-	require.Regexp(t, "^dayops exec n1 -- df -h ", hint)
+	require.Regexp(t, "^dayops exec n1 --read-only -- df -h ", hint)
 	_, hint = explain("n1", &journal.WriteError{What: "the journal", Err: &fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}})
 	require.Contains(t, hint, "on this machine") // the host has room enough
 	_, hint = explain("n1", &fs.PathError{Op: "put", Path: "/x", Err: syscall.EISDIR})

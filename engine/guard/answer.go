@@ -2,11 +2,14 @@ package guard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -55,6 +58,11 @@ func operate(ctx context.Context, c conn.Conn, as, script string, args ...string
 		return 0, answer{}, &FlockError{}
 	}
 	why := strings.TrimSpace(clean(res.Stderr.String()))
+	for _, known := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS} {
+		if strings.Contains(strings.ToLower(why), known.Error()) {
+			return 0, answer{}, &fs.PathError{Op: "lock", Path: cmp.Or(args[0], "the host, in dayops' folder"), Err: known}
+		}
+	}
 	return 0, answer{}, fmt.Errorf("the lock on the host: %s (exit code %d)", why[:min(len(why), 300)], res.Code)
 }
 

@@ -109,8 +109,8 @@ func checkBroken(t *testing.T, l *labtest.Lab, o outcome) {
 	}
 	require.Contains(t, o.wrong(), fmt.Sprintf("ssh-keygen -R '%s' -f '%s' && dayops trust node-3", hosts[3].IP, l.KnownHosts()))
 
-	require.Regexp(t, `FAILED +node-4 +put /srv/five: no space left on device`, o.out)
-	require.Regexp(t, `(?s)no space left.*1 host: node-4.*next: dayops exec node-4 -- df -h`, o.wrong())
+	require.Regexp(t, `FAILED +node-4 +lock .*: no space left on device`, o.out)
+	require.Regexp(t, `(?s)no space left.*1 host: node-4.*next: dayops exec node-4.* --read-only.* -- df -h`, o.wrong())
 	require.Equal(t, "old\nfive\n", on(t, hosts[4], "cat /srv/five; ls -A /srv; ls -d /run/after 2>/dev/null || :"), "the old file stays, and nothing beside it")
 }
 
