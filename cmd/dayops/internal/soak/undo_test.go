@@ -247,7 +247,7 @@ func undoEveryDeed(b *undoBench) {
 	n := 0
 	for _, deed := range keys(deeds()) {
 		for i, start := range keys(starts()) {
-			if !long() && (n+i)%9 != 0 {
+			if !long() && (n+i)%27 != 0 {
 				continue
 			}
 			dir := "/srv/undo/" + notName.ReplaceAllString(deed, "-") + "/" + notName.ReplaceAllString(start, "-")
