@@ -23,48 +23,28 @@ type EncodeOptions struct {
 // Encode is c as JSON (see package plain for its shape); Kind names its type.
 // Openers are left out, and of a file's state what says nothing about it: inode, ctime.
 func Encode(c Change, opt EncodeOptions) (json.RawMessage, error) {
-	switch c := c.(type) {
-	case *Write:
-		w := *c
-		w.Before = steady(w.Before)
-		if !opt.Content {
-			w.Was, w.After.Bytes = nil, nil
-		}
-		return plain.Marshal(w)
-	case *Attrs:
-		a := *c
-		a.Before = steady(a.Before)
-		return plain.Marshal(a)
-	case *Dir:
-		d := *c
-		d.Before = steady(d.Before)
-		return plain.Marshal(d)
-	case *Link:
-		l := *c
-		l.Before = steady(l.Before)
-		return plain.Marshal(l)
-	case *Move:
-		m := *c
-		m.Before, m.Over = steady(m.Before), steadyPointer(m.Over)
-		return plain.Marshal(m)
-	case *Remove:
-		r := *c
-		r.Before = steady(r.Before)
-		return plain.Marshal(r)
-	case *Exec:
-		e := *c
-		if !opt.Content {
-			e.Stdin = nil
-		}
-		return plain.Marshal(e)
-	case *Transfer:
-		t := *c
-		t.FromFile = steadyPointer(t.FromFile)
-		return plain.Marshal(t)
-	case *Bracket:
-		return encodeBracket(c, opt)
+	if b, ok := c.(*Bracket); ok {
+		return encodeBracket(b, opt)
 	}
-	return plain.Marshal(c) // Unit, Package, Wait, Reboot
+	n := twin(c)
+	if f := planned(n); f != nil {
+		*f = steady(*f)
+	}
+	switch n := n.(type) {
+	case *Write:
+		if !opt.Content {
+			n.Was, n.After.Bytes = nil, nil
+		}
+	case *Move:
+		n.Over = steadyPointer(n.Over)
+	case *Exec:
+		if !opt.Content {
+			n.Stdin = nil
+		}
+	case *Transfer:
+		n.FromFile = steadyPointer(n.FromFile)
+	}
+	return plain.Marshal(n)
 }
 
 // steady is f without what differs between two equal files.

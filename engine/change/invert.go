@@ -142,37 +142,15 @@ func (h Host) findAside(ctx context.Context, p string) (string, error) {
 // Forced is c without its comparison with what was there before; c itself
 // where it has none.
 func Forced(c Change) Change {
-	switch c := c.(type) {
-	case *Write:
-		f := *c
-		f.Force = true
-		return &f
-	case *Attrs:
-		f := *c
-		f.Force = true
-		return &f
-	case *Dir:
-		f := *c
-		f.Force = true
-		return &f
-	case *Link:
-		f := *c
-		f.Force = true
-		return &f
-	case *Move:
-		f := *c
-		f.Force = true
-		return &f
-	case *Remove:
-		f := *c
-		f.Force, f.OnlyEmpty = true, false // what is in a folder goes aside with it
-		return &f
-	case *Unit:
-		f := *c
-		f.Force = true
-		return &f
+	if forcing(c) == nil {
+		return c
 	}
-	return c
+	n := twin(c)
+	*forcing(n) = true
+	if r, ok := n.(*Remove); ok {
+		r.OnlyEmpty = false // what is in a folder goes aside with it
+	}
+	return n
 }
 
 // Touches names what c changes on the host: paths, as they are written in it,

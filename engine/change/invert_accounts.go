@@ -39,50 +39,19 @@ func (h Host) account(ctx context.Context, list []Change) error {
 
 // standing is what an inverse expects at its path; nil where it expects nothing.
 func standing(c Change) *reader.File {
-	switch c := c.(type) {
-	case *Write:
-		return &c.Before
-	case *Attrs:
-		return &c.Before
-	case *Dir:
-		return &c.Before
-	case *Link:
-		return &c.Before
-	case *Remove:
-		return &c.Before
-	case *Move:
-		return c.Over
+	if m, ok := c.(*Move); ok {
+		return m.Over
 	}
-	return nil
+	return planned(c)
 }
 
 // withStanding is c with another standing.
 func withStanding(c Change, f reader.File) Change {
-	switch c := c.(type) {
-	case *Write:
-		n := *c
-		n.Before = f
-		return &n
-	case *Attrs:
-		n := *c
-		n.Before = f
-		return &n
-	case *Dir:
-		n := *c
-		n.Before = f
-		return &n
-	case *Link:
-		n := *c
-		n.Before = f
-		return &n
-	case *Remove:
-		n := *c
-		n.Before = f
-		return &n
-	case *Move:
-		n := *c
-		n.Over = &f
-		return &n
+	n := twin(c)
+	if m, ok := n.(*Move); ok {
+		m.Over = &f
+	} else {
+		*planned(n) = f
 	}
-	return c
+	return n
 }
