@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,41 +19,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 	"github.com/dayops/dayops/engine/event"
 )
 
-// binary is the program under test; TestMain sets where it goes, the first test builds it.
-type binary struct {
-	dir  string
-	once sync.Once
-	err  error
-}
+var program = programtest.Program{}
 
-var program binary
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "dayops-e2e")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	program.dir = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func (b *binary) path(t testing.TB) string {
-	t.Helper()
-	b.once.Do(func() {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(b.dir, "dayops"), "github.com/dayops/dayops/cmd/dayops")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.err = fmt.Errorf("build dayops: %w: %s", err, out)
-		}
-	})
-	require.NoError(t, b.err)
-	return filepath.Join(b.dir, "dayops")
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 // desk is where a person sits: a working folder, a home, an inventory.
 type desk struct {
@@ -121,7 +92,7 @@ func (d *desk) command(args ...string) *job {
 	j := &job{d: d, ended: make(chan error, 1)}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	d.t.Cleanup(cancel)
-	j.cmd = exec.CommandContext(ctx, program.path(d.t), args...)
+	j.cmd = exec.CommandContext(ctx, program.Path(d.t), args...)
 	j.cmd.Dir = d.dir
 	j.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.home, "XDG_STATE_HOME=" + filepath.Join(d.home, "state"), "TERM=dumb", "DAYOPS_INVENTORY=" + d.inv}
 	j.cmd.Stdout, j.cmd.Stderr = &j.out, &j.err
@@ -189,16 +160,6 @@ func on(t testing.TB, h *labtest.Host, script string, args ...string) string {
 	out, err := h.Exec(ctx, append([]string{"sh", "-c", script, "sh"}, args...)...)
 	require.NoError(t, err, "%s: %s", h.Name, script)
 	return out
-}
-
-// eventually waits for something on a host, with a limit.
-func eventually(t testing.TB, limit time.Duration, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %s: not %s", limit, what)
-		}
-	}
 }
 
 // listings are the whole file systems of hosts, with times.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 	"github.com/dayops/dayops/engine"
 )
 
@@ -17,7 +18,7 @@ func TestInterrupt(t *testing.T) {
 	h := l.Nodes()[0]
 	d := newDesk(t, l.Inventory())
 	long := d.command("exec", h.Name, "--", "sleep", "73.5").begin()
-	eventually(t, 30*time.Second, "the command runs", func() bool { return sleeping(t, h, "73.5") })
+	programtest.Eventually(t, 30*time.Second, "the command runs", func() bool { return sleeping(t, h, "73.5") })
 	long.signal()
 	time.Sleep(time.Second)
 	require.True(t, sleeping(t, h, "73.5"), "the step under way is let end")
@@ -26,5 +27,5 @@ func TestInterrupt(t *testing.T) {
 	o := long.wait()
 	require.Equal(t, 130, o.code, o.String())
 	require.Less(t, time.Since(since), engine.AbortGrace+slack, o.String())
-	eventually(t, 20*time.Second, "the command is gone", func() bool { return !sleeping(t, h, "73.5") })
+	programtest.Eventually(t, 20*time.Second, "the command is gone", func() bool { return !sleeping(t, h, "73.5") })
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 )
 
 const changing = `
@@ -57,7 +58,7 @@ func rightPassword(t *testing.T, l *labtest.Lab) {
 	}
 	for i, j := range jobs {
 		h := l.Hosts()[i]
-		eventually(t, 20*time.Second, "sleeping", func() bool { return sleeping(t, h, "4.75") })
+		programtest.Eventually(t, 20*time.Second, "sleeping", func() bool { return sleeping(t, h, "4.75") })
 		seen := processes(t, h) + processOf(t, j)
 		require.Contains(t, seen, "sleep 4.75")
 		require.NotContains(t, seen, l.Password())
@@ -145,14 +146,14 @@ func askedPasswords(t *testing.T, l *labtest.Lab) {
 	d := newDesk(t, "")
 	d.plainHosts(l.Hosts(), "ansible_ssh_common_args: -o UserKnownHostsFile="+l.KnownHosts())
 	j := d.command("ping", "-u", "opspass", "-b", "-k", "-K")
-	tty := newTerminal(t)
-	tty.give(j.cmd)
+	tty := programtest.NewTerminal(t)
+	tty.Give(j.cmd)
 	j.begin()
-	screen := tty.answer("SSH password: ", l.Password()) + tty.answer("sudo password: ", l.Password())
+	screen := tty.Password("SSH password: ", l.Password()) + tty.Password("sudo password: ", l.Password())
 	o := j.wait()
 	require.Equal(t, 0, o.code, o.String())
 	require.Equal(t, 2, strings.Count(o.out, "pong as root"), o.String())
-	require.NotContains(t, screen+tty.rest()+o.out, l.Password(), "nothing typed is shown")
+	require.NotContains(t, screen+tty.Rest()+o.out, l.Password(), "nothing typed is shown")
 
 	// Without a terminal there is nobody to ask; a file that others can read is no place for a password.
 	require.Contains(t, d.told(5, "x\n", "ping", "-K").err, "--become-pass-file")

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 	"github.com/dayops/dayops/engine/conn"
 )
 
@@ -58,7 +59,7 @@ func TestTrouble(t *testing.T) {
 	broken := d.command("run", five, "-l", "node-0:node-1:node-2:node-3:node-4").begin()
 	lost := other.command("run", long, "-l", "node-5:node-6:node-7").begin()
 	for _, h := range hosts[5:] {
-		eventually(t, 40*time.Second, "sleeping on "+h.Name, func() bool { return sleeping(t, h, "7.25") })
+		programtest.Eventually(t, 40*time.Second, "sleeping on "+h.Name, func() bool { return sleeping(t, h, "7.25") })
 	}
 	require.NoError(t, hosts[5].Freeze(t.Context()))
 	require.NoError(t, hosts[6].Cut(t.Context()))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 )
 
 // expiry of the locks in races, and what a busy machine may add to it.
@@ -40,7 +41,7 @@ const inside = `
 func sameInventory(t *testing.T, d *desk, hosts []*labtest.Host) {
 	d.file("long.yml", "\n- hosts: node-2\n  gather_facts: false\n  tasks:\n    - shell: touch /srv/soak/on; while [ ! -e /srv/soak/go ]; do sleep 0.1; done\n")
 	first := d.begin(nil, "run", "long.yml")
-	eventually(t, time.Minute, "the first is inside", func() bool { return on(t, hosts[2], "ls /srv/soak") != "" })
+	programtest.Eventually(t, time.Minute, "the first is inside", func() bool { return on(t, hosts[2], "ls /srv/soak") != "" })
 	run := d.runs()[0]
 	said := d.must(11, "run", "long.yml")
 	require.Regexp(t, `run `+run+` \(.*pid \d+, since .*\) is changing hosts of`, said)
@@ -68,7 +69,7 @@ func races(t *testing.T, d *desk, hosts []*labtest.Host) {
 		on(t, h, "rm -f /srv/soak/counter")
 		before := d.runs()
 		first := d.begin(nil, "run", "inside.yml", "--lock-expiry", expiry.String())
-		eventually(t, time.Minute, "the first has the lock", func() bool { return on(t, h, "cat /var/lib/dayops/lock 2>/dev/null || :") != "" })
+		programtest.Eventually(t, time.Minute, "the first has the lock", func() bool { return on(t, h, "cat /var/lib/dayops/lock 2>/dev/null || :") != "" })
 		run := d.newRun(before)
 		time.Sleep(rand.N(time.Second))
 		how := []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP}[i%2]
@@ -91,7 +92,7 @@ func races(t *testing.T, d *desk, hosts []*labtest.Host) {
 			first.wait()
 		}
 		require.Less(t, took, expiry+2*time.Second+slack)
-		eventually(t, time.Minute, "the first can go on", func() bool {
+		programtest.Eventually(t, time.Minute, "the first can go on", func() bool {
 			code, said := d.begin(nil, "resume", run, "--lock-expiry", expiry.String()).wait()
 			require.Contains(t, []int{0, 5, 11}, code, said)
 			return code != 11

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 )
 
 // TestResume takes runs up again that ended in other ways than by a kill of
@@ -71,7 +72,7 @@ func unknowable(t *testing.T, d *desk, hosts []*labtest.Host) {
 		on(t, h, "rm -rf /srv/soak; mkdir /srv/soak")
 		before := d.runs()
 		j := d.begin(nil, "run", "opaque.yml")
-		eventually(t, time.Minute, "the command is under way", func() bool { return on(t, h, "ls /srv/soak") == "counter\nhalf\n" })
+		programtest.Eventually(t, time.Minute, "the command is under way", func() bool { return on(t, h, "ls /srv/soak") == "counter\nhalf\n" })
 		j.signal(syscall.SIGSTOP)
 		on(t, h, killCommand)
 		j.signal(syscall.SIGKILL)
@@ -117,7 +118,7 @@ func lost(t *testing.T, d *desk, hosts []*labtest.Host, seconds int, how, mend f
 	d.file("slow.yml", fmt.Sprintf(slow, seconds))
 	j := d.begin(nil, "run", "slow.yml")
 	for _, h := range hosts {
-		eventually(t, time.Minute, "under way", func() bool { return counter(t, h) == "one begin" })
+		programtest.Eventually(t, time.Minute, "under way", func() bool { return counter(t, h) == "one begin" })
 	}
 	how()
 	code, said := j.wait()
@@ -151,7 +152,7 @@ func cut(t *testing.T, d *desk, hosts []*labtest.Host) {
 func interrupted(t *testing.T, d *desk, hosts []*labtest.Host) {
 	d.file("slow.yml", fmt.Sprintf(slow, 2))
 	j := d.begin(nil, "run", "slow.yml")
-	eventually(t, time.Minute, "under way", func() bool { return counter(t, hosts[0]) == "one begin" })
+	programtest.Eventually(t, time.Minute, "under way", func() bool { return counter(t, hosts[0]) == "one begin" })
 	j.signal(syscall.SIGINT)
 	code, said := j.wait()
 	require.Equal(t, 130, code, said)

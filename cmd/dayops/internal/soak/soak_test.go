@@ -6,7 +6,6 @@ package soak
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,44 +19,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 )
 
 // long tells whether the long forms are asked for.
 func long() bool { return os.Getenv("DAYOPS_SOAK") == "1" }
 
-// binary is the program under test, with the hook that kills it at a write of
-// the journal; TestMain sets where it goes, the first test builds it.
-type binary struct {
-	dir  string
-	once sync.Once
-	err  error
-}
+var program = programtest.Program{Tags: "crash"}
 
-var program binary
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "dayops-soak")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	program.dir = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func (b *binary) path(t testing.TB) string {
-	t.Helper()
-	b.once.Do(func() {
-		cmd := exec.Command("go", "build", "-tags", "crash", "-o", filepath.Join(b.dir, "dayops"), "github.com/dayops/dayops/cmd/dayops")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.err = fmt.Errorf("build dayops: %w: %s", err, out)
-		}
-	})
-	require.NoError(t, b.err)
-	return filepath.Join(b.dir, "dayops")
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 // desk is where a person sits: a working folder, a home, an inventory.
 type desk struct {
@@ -130,7 +100,7 @@ func (d *desk) prepare(env []string, args ...string) *job {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), jobLimit)
 	d.t.Cleanup(cancel)
-	j := &job{d: d, cmd: exec.CommandContext(ctx, program.path(d.t), args...), ended: make(chan struct{})}
+	j := &job{d: d, cmd: exec.CommandContext(ctx, program.Path(d.t), args...), ended: make(chan struct{})}
 	j.cmd.Dir = d.dir
 	j.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.home, "XDG_STATE_HOME=" + filepath.Join(d.home, "state"), "TERM=dumb",
 		"DAYOPS_INVENTORY=" + d.inv}, env...)
@@ -174,16 +144,6 @@ func on(t testing.TB, h *labtest.Host, script string) string {
 	out, err := h.Exec(ctx, "sh", "-c", script)
 	require.NoError(t, err, "%s: %s: %s", h.Name, script, out)
 	return out
-}
-
-// eventually waits for something, with a limit.
-func eventually(t testing.TB, limit time.Duration, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %s: not %s", limit, what)
-		}
-	}
 }
 
 // everywhere runs a shell text on all hosts at once.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 )
 
 // undoStories are what people do with an undo beside the plain case.
@@ -181,12 +183,12 @@ func undoReliedOn(b *undoBench) {
 	said = b.must(6, "undo", id)
 	require.Contains(b.t, said, "stop haproxy.service  DISRUPTIVE")
 	require.Equal(b.t, "active\n", on(b.t, b.host, "systemctl is-active haproxy"))
-	c := newTerminal(b.t)
+	c := programtest.NewTerminal(b.t)
 	j := b.prepare(nil, "undo", id)
-	c.give(j.cmd)
+	c.Give(j.cmd)
 	j.launch()
-	c.answer("[y/N] ", "y")
-	asked := c.answer("[y/N] ", "n")
+	c.Answer("[y/N] ", "y")
+	asked := c.Answer("[y/N] ", "n")
 	require.Contains(b.t, asked, "DISRUPTIVE")
 	code, _ = j.wait()
 	require.Equal(b.t, 6, code)

@@ -1,4 +1,4 @@
-package e2e
+package programtest
 
 import (
 	"fmt"
@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo terminal: what a person sees of it and types.
-type terminal struct {
+// Terminal is a pseudo terminal: what a person sees of it and types.
+type Terminal struct {
 	t            testing.TB
 	person, prog *os.File
 }
 
-func newTerminal(t testing.TB) *terminal {
+// NewTerminal opens one that ends with the test.
+func NewTerminal(t testing.TB) *Terminal {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	require.NoError(t, err)
@@ -31,17 +32,34 @@ func newTerminal(t testing.TB) *terminal {
 	prog, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { prog.Close() })
-	return &terminal{t, person, prog}
+	return &Terminal{t, person, prog}
 }
 
-// give makes the terminal the program's own, for its input and its errors.
-func (c *terminal) give(cmd *exec.Cmd) {
+// Give makes the terminal the program's own, for its input and its errors.
+func (c *Terminal) Give(cmd *exec.Cmd) {
 	cmd.Stdin, cmd.Stderr = c.prog, c.prog
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 }
 
-// answer waits for a prompt and types a line; it returns what was on the screen.
-func (c *terminal) answer(prompt, line string) string {
+// Password is Answer, once the program has taken the echo off: what a person
+// sees before typing one.
+func (c *Terminal) Password(prompt, line string) string {
+	c.t.Helper()
+	seen := c.await(prompt)
+	c.untilQuiet()
+	c.enter(line)
+	return seen
+}
+
+// Answer waits for a prompt and types a line; it returns what was on the screen.
+func (c *Terminal) Answer(prompt, line string) string {
+	c.t.Helper()
+	seen := c.await(prompt)
+	c.enter(line)
+	return seen
+}
+
+func (c *Terminal) await(prompt string) string {
 	c.t.Helper()
 	var seen strings.Builder
 	buf := make([]byte, 1<<10)
@@ -51,23 +69,26 @@ func (c *terminal) answer(prompt, line string) string {
 		require.NoError(c.t, err, "waiting for %q, seen %q", prompt, seen.String())
 		seen.Write(buf[:n])
 	}
-	c.untilQuiet()
-	_, err := c.person.WriteString(line + "\n")
-	require.NoError(c.t, err)
 	return seen.String()
 }
 
-// untilQuiet waits until the program has taken the echo off, as a person's reaction would.
-func (c *terminal) untilQuiet() {
+func (c *Terminal) enter(line string) {
 	c.t.Helper()
-	eventually(c.t, 5*time.Second, "without echo", func() bool {
+	_, err := c.person.WriteString(line + "\n")
+	require.NoError(c.t, err)
+}
+
+// untilQuiet waits until the program has taken the echo off, as a person's reaction would.
+func (c *Terminal) untilQuiet() {
+	c.t.Helper()
+	Eventually(c.t, 5*time.Second, "without echo", func() bool {
 		state, err := unix.IoctlGetTermios(int(c.prog.Fd()), unix.TCGETS)
 		return err == nil && state.Lflag&unix.ECHO == 0
 	})
 }
 
-// rest is what else came on the screen.
-func (c *terminal) rest() string {
+// Rest is what else came on the screen.
+func (c *Terminal) Rest() string {
 	c.t.Helper()
 	buf := make([]byte, 64<<10)
 	require.NoError(c.t, c.person.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
