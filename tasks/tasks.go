@@ -8,6 +8,7 @@ import (
 	"github.com/dayops/dayops/tasks/copy"
 	"github.com/dayops/dayops/tasks/debug"
 	"github.com/dayops/dayops/tasks/entropy"
+	"github.com/dayops/dayops/tasks/etcdhealth"
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
@@ -33,6 +34,7 @@ func All() *task.Registry {
 		copy.Define(),
 		debug.Define(),
 		entropy.Define(),
+		etcdhealth.Define(),
 		fetch.Define(),
 		file.Define(),
 		hostbackup.Define(),

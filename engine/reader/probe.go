@@ -16,6 +16,9 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%q is not in the table of read-only probes", Printable(strings.Join(e.Argv, " ")))
 }
 
+// maxURLs bounds one argument that lists URLs.
+const maxURLs = 4096
+
 // Probe runs a program that only reads, for at most ProbeLimit. argv must match
 // the table Probes, else it is a *RefusedError and nothing runs. A program that
 // the host lacks is a Result with code 127.
@@ -60,6 +63,8 @@ var (
 	listWord  = regexp.MustCompile(`^[A-Za-z0-9_%+][A-Za-z0-9_.,%+-]*$`)
 	nameWord  = regexp.MustCompile(`^[A-Za-z0-9_%+:][A-Za-z0-9_.,%+:@-]*$`)
 	digits    = regexp.MustCompile(`^[0-9]{1,6}$`)
+	urlList   = regexp.MustCompile(`^https?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}(,https?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})*$`)
+	revision  = regexp.MustCompile(`^[0-9]{1,19}$`)
 	wordPlace = regexp.MustCompile(`<[a-z]+>`)
 )
 
@@ -84,6 +89,12 @@ func matchWord(word, arg string) bool {
 		return listWord.MatchString(arg)
 	case "<name>":
 		return nameWord.MatchString(arg)
+	case "<urls>":
+		return len(arg) <= maxURLs && urlList.MatchString(arg)
+	case "<rev>":
+		return revision.MatchString(arg)
+	case "<empty>":
+		return arg == ""
 	}
 	if !wordPlace.MatchString(word) {
 		return word == arg

@@ -9,6 +9,8 @@ import "slices"
 //	<path> absolute path    <leaf> one file name         <n> digits
 //	<words> letters, digits and , _ . + % - joined, not starting with a dash
 //	<name> as <words> and :, for database keys and hosts
+//	<urls> http and https URLs of host and port, joined by commas
+//	<rev> digits, as many as an etcd revision has        <empty> the empty word
 type Pattern struct {
 	Argv string
 	Why  string // why it cannot change the host
@@ -17,7 +19,7 @@ type Pattern struct {
 // Probes is the reviewed table of what Probe may run. A row is added only with
 // the reason why no argument that fits it can write, signal, or block.
 func Probes() []Pattern {
-	return slices.Concat(timeProbes(), entropyProbes(), machineProbes(), fileProbes(), systemdProbes(), packageProbes(), storageProbes(), networkProbes())
+	return slices.Concat(timeProbes(), entropyProbes(), machineProbes(), fileProbes(), systemdProbes(), packageProbes(), storageProbes(), networkProbes(), etcdProbes())
 }
 
 func timeProbes() []Pattern {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/clock"
 )
 
 // Params are the parameters of ntp.
@@ -137,19 +138,4 @@ func short(unit string) string { return strings.TrimSuffix(unit, ".service") }
 
 func contains(words, w string) bool { return slices.Contains(strings.Fields(words), w) }
 
-// span prints a time with two or three digits that count.
-func span(d time.Duration) string {
-	switch d = d.Abs(); {
-	case d < time.Microsecond:
-		return fmt.Sprintf("%d ns", d)
-	case d < 100*time.Microsecond:
-		return fmt.Sprintf("%.1f us", float64(d)/1e3)
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.2f ms", float64(d)/1e6)
-	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", float64(d)/1e6)
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
-}
+func span(d time.Duration) string { return clock.Span(d) }

@@ -11,6 +11,7 @@ import (
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/clock"
 	"github.com/dayops/dayops/tasks/internal/daemon"
 )
 
@@ -99,35 +100,24 @@ func limits(d time.Duration, warn, fail strictyaml.Duration) task.Status {
 // error; what two errors together can explain is no difference.
 func spread(hosts []task.HostInput[Params, State]) (task.Finding, bool) {
 	var known []task.HostInput[Params, State]
+	var clocks []clock.Reading
 	for _, h := range hosts {
 		if h.Err == nil && !h.Facts.Clock.IsZero() {
 			known = append(known, h)
+			clocks = append(clocks, clock.Reading{Host: h.Target, Skew: h.Facts.Skew, Error: h.Facts.SkewError})
 		}
 	}
 	if len(known) < 2 {
 		return task.Finding{}, false
 	}
-	var sure, seen, off time.Duration
-	var early, late string
-	for _, a := range known {
-		for _, b := range known {
-			d := a.Facts.Skew - b.Facts.Skew
-			e := a.Facts.SkewError + b.Facts.SkewError
-			if d-e > sure {
-				sure, early, late = d-e, b.Target, a.Target
-			}
-			if d > seen {
-				seen, off = d, e
-			}
-		}
-	}
+	s := clock.Compare(clocks)
 	p := known[0].Params
-	f := task.Finding{Status: limits(sure, p.WarnSpread, p.MaxSpread)}
+	f := task.Finding{Status: limits(s.Sure, p.WarnSpread, p.MaxSpread)}
 	if f.Status == task.OK {
-		f.Text = fmt.Sprintf("%d clocks agree: measured within %s, give or take %s", len(known), span(seen), span(off))
+		f.Text = fmt.Sprintf("%d clocks agree: measured within %s, give or take %s", len(known), span(s.Seen), span(s.Error))
 		return f, true
 	}
-	f.Text = fmt.Sprintf("clocks are at least %s apart: %s is behind %s", span(sure), early, late)
+	f.Text = fmt.Sprintf("clocks are at least %s apart: %s is behind %s", span(s.Sure), s.Early, s.Late)
 	f.Hint = "etcd and certificates suffer; see the hosts' sources"
 	return f, true
 }

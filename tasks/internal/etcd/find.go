@@ -1,0 +1,238 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"strings"
+
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/strictyaml"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// Places are parameters by which a user says what cannot be found. All are optional.
+type Places struct {
+	Config   string `yaml:"config" doc:"absolute path of etcd's settings (EnvironmentFile syntax); found by itself where it is in the unit, the static pod's manifest or /etc/etcd/etcd.conf"`
+	Unit     string `yaml:"unit" doc:"etcd's unit; etcd.service or etcd_container.service when not given"`
+	Endpoint string `yaml:"endpoint" doc:"URL where the host's member answers; from its settings when not given"`
+	CACert   string `yaml:"cacert" doc:"absolute path on the host of the authority's certificate; from the settings when not given"`
+	Cert     string `yaml:"cert" doc:"absolute path on the host of the client's certificate; the peer's when not given"`
+	Key      string `yaml:"key" doc:"absolute path on the host of the client's key; needed with cert"`
+}
+
+// Validate checks what the tags cannot say.
+func (p *Places) Validate() error {
+	for name, path := range map[string]string{"config": p.Config, "cacert": p.CACert, "cert": p.Cert, "key": p.Key} {
+		if path != "" && !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("%s is an absolute path on the host, not %q", name, path)
+		}
+	}
+	if (p.Cert == "") != (p.Key == "") {
+		return errors.New("cert and key belong together")
+	}
+	if p.Endpoint != "" && len(urls([]string{p.Endpoint})) == 0 {
+		return fmt.Errorf("endpoint is a URL with a port, as https://10.0.0.1:2379, not %q", p.Endpoint)
+	}
+	if p.Unit != "" {
+		_, err := reader.UnitName(p.Unit)
+		return err
+	}
+	return nil
+}
+
+const (
+	ocpManifest  = "/etc/origin/node/pods/etcd.yaml"
+	kubeManifest = "/etc/kubernetes/manifests/etcd.yaml"
+	defaultConf  = "/etc/etcd/etcd.conf"
+	healthCert   = "/etc/kubernetes/pki/etcd/healthcheck-client.crt"
+	healthKey    = "/etc/kubernetes/pki/etcd/healthcheck-client.key"
+)
+
+// Find looks for the host's member. Not found is ok false without an error; an
+// error is about settings that are there and cannot be read.
+func Find(ctx context.Context, r task.Reader, p Places) (in Instance, ok bool, err error) {
+	settings := map[string]string{}
+	for _, look := range []func() (bool, error){
+		func() (bool, error) { return in.unit(ctx, r, p, settings, true) },
+		func() (bool, error) { return in.pod(ctx, r, settings) },
+		func() (bool, error) { return in.unit(ctx, r, p, settings, false) },
+	} {
+		if ok, err = look(); ok || err != nil {
+			break
+		}
+	}
+	if err != nil {
+		return in, false, err
+	}
+	if p.Config != "" {
+		if err := in.take(ctx, r, p.Config, settings); err != nil {
+			return in, false, err
+		}
+	}
+	if !ok && p.Config == "" && p.Endpoint == "" {
+		return in, false, nil
+	}
+	if !ok {
+		in.Runtime = Given
+	}
+	if file := settings["ETCD_CONFIG_FILE"]; file != "" { // etcd then reads nothing else
+		clear(settings)
+		if err := in.takeYAML(ctx, r, file, settings); err != nil {
+			return in, false, err
+		}
+	}
+	in.fill(settings)
+	in.Endpoint = or(p.Endpoint, in.Endpoint)
+	in.Ctl.CA = p.CACert
+	if p.Cert != "" {
+		in.Ctl.Cert, in.Ctl.Key = p.Cert, p.Key
+	}
+	in.client()
+	return in, true, nil
+}
+
+// unit takes the settings of a systemd unit: its environment, its files in
+// order, its options. active asks for one that runs.
+func (in *Instance) unit(ctx context.Context, r task.Reader, p Places, settings map[string]string, active bool) (bool, error) {
+	names := []string{"etcd.service", "etcd_container.service"}
+	if p.Unit != "" {
+		names = []string{p.Unit}
+	}
+	units, err := r.Units(ctx, names...)
+	if errors.Is(err, reader.ErrNoSystemd) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, u := range units {
+		if !u.Exists() || active && !u.Active() || !active && u.Masked() {
+			continue
+		}
+		res, err := r.Probe(ctx, "systemctl", "show", u.Name)
+		if err != nil {
+			return false, err
+		}
+		in.Runtime, in.Unit, in.Active = UnitRuntime, u.Name, u.Active()
+		in.Sources = append(in.Sources, u.Name)
+		shown := parseShow(res.Stdout.String())
+		maps.Copy(settings, shown.env)
+		for _, f := range shown.files {
+			if err := in.take(ctx, r, f.path, settings); err != nil && !f.optional {
+				return false, err
+			}
+		}
+		if strings.Contains(strings.Join(shown.argv, " "), "docker") {
+			in.Runtime, in.Container = Container, strings.TrimSuffix(u.Name, ".service")
+			in.Ctl.Wrap = []string{"docker", "exec", in.Container}
+			if err := in.take(ctx, r, defaultConf, settings); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return false, err
+			}
+			return true, nil
+		}
+		maps.Copy(settings, Flags(shown.argv, settings))
+		return true, nil
+	}
+	return false, nil
+}
+
+// take adds the settings of a file.
+func (in *Instance) take(ctx context.Context, r task.Reader, path string, into map[string]string) error {
+	data, err := r.ReadFile(ctx, path, MaxSettings)
+	if err != nil {
+		return err
+	}
+	vars, err := ParseEnvironmentFile(string(data))
+	if err != nil {
+		return fmt.Errorf("%s: %w", reader.Printable(path), err)
+	}
+	maps.Copy(into, vars)
+	in.Sources = append(in.Sources, path)
+	return nil
+}
+
+// takeYAML adds the settings of etcd's own YAML file.
+func (in *Instance) takeYAML(ctx context.Context, r task.Reader, path string, into map[string]string) error {
+	data, err := r.ReadFile(ctx, path, MaxSettings)
+	if err != nil {
+		return err
+	}
+	n, err := strictyaml.Parse(path, data)
+	if err != nil {
+		return err
+	}
+	in.Sources = append(in.Sources, path)
+	add := func(prefix string, n *strictyaml.Node) {
+		for i, key := range n.Keys() {
+			if v := n.Pairs[i].Value; v != nil && v.Kind == strictyaml.Scalar {
+				into["ETCD_"+prefix+strings.ToUpper(strings.ReplaceAll(key, "-", "_"))] = fmt.Sprint(v.Value)
+			}
+		}
+	}
+	if n == nil {
+		return nil
+	}
+	add("", n)
+	if s := n.Get("client-transport-security"); s != nil {
+		add("", s)
+	}
+	if s := n.Get("peer-transport-security"); s != nil {
+		add("PEER_", s)
+	}
+	return nil
+}
+
+// pod takes the settings of a static pod.
+func (in *Instance) pod(ctx context.Context, r task.Reader, settings map[string]string) (bool, error) {
+	for _, path := range []string{ocpManifest, kubeManifest} {
+		data, err := r.ReadFile(ctx, path, MaxSettings)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		m, err := parseManifest(path, data)
+		if err != nil {
+			return false, err
+		}
+		in.Runtime, in.Manifest, in.Sources = PodRuntime, path, append(in.Sources, path)
+		if m.file != "" {
+			if err := in.take(ctx, r, m.file, settings); err != nil {
+				return false, err
+			}
+		}
+		maps.Copy(settings, m.env)
+		maps.Copy(settings, Flags(m.argv, settings))
+		if path == ocpManifest {
+			in.Ctl.Wrap = []string{"master-exec", "etcd", "etcd"}
+			return true, nil
+		}
+		return true, in.kubeadm(ctx, r)
+	}
+	return false, nil
+}
+
+// kubeadm finds the container that etcdctl is in, and a certificate made for
+// asking. etcdctl on the host itself is used where there is no crictl.
+func (in *Instance) kubeadm(ctx context.Context, r task.Reader) error {
+	files, err := r.Stat(ctx, healthCert)
+	if err != nil {
+		return err
+	}
+	if files[0].Exists {
+		in.PeerCert, in.PeerKey = healthCert, healthKey
+	}
+	res, err := r.Probe(ctx, "crictl", "ps", "--quiet", "--state", "running", "--name", "^etcd$")
+	if err != nil || res.Code != 0 {
+		return err
+	}
+	if id := strings.TrimSpace(res.Stdout.String()); containerID.MatchString(id) {
+		in.Container = id
+		in.Ctl.Wrap, in.Ctl.NoEnv = []string{"crictl", "exec", id}, true
+	}
+	return nil
+}
