@@ -29,7 +29,7 @@ func (j *judge) member(h host) {
 	j.size(h)
 	if v := s.Live.V2; v.Asked && !v.Served {
 		j.say(h.Target, task.Warn, "the v2 API should be served and does not answer", "")
-	} else if v.Served && v.Verdict != "healthy" && s.Live.Health.OK {
+	} else if v.Served && v.Verdict != "healthy" && s.Live.Health.OK && j.allUp() {
 		status, verdict := task.Warn, v.Verdict
 		if verdict == "" {
 			verdict = "not told"
@@ -39,6 +39,11 @@ func (j *judge) member(h host) {
 		}
 		j.say(h.Target, status, "v2 cluster-health: "+verdict, "")
 	}
+}
+
+// allUp tells that nothing else explains a v2 store that is not healthy.
+func (j *judge) allUp() bool {
+	return !slices.ContainsFunc(j.members, func(m etcd.Member) bool { return !m.Healthy })
 }
 
 // unanswered is what to do about a silent member.

@@ -206,7 +206,7 @@ func (j *judge) listed(m etcd.Member) {
 	}
 }
 
-// alarms and clocks are the cluster's.
+// alarms tells each alarm once.
 func (j *judge) alarms() {
 	seen := map[etcd.Alarm]bool{}
 	for _, h := range j.hosts {

@@ -89,7 +89,7 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 	if l.Health, err = ParseHealth(res.Stdout.String(), res.Stderr.String()); err != nil {
 		l.Health.Error = or(Problem(res.Stderr.String()), err.Error())
 	}
-	if l.Health.OK { // these wait for a quorum in vain otherwise
+	if l.Health.OK || l.Status.Leader != 0 { // these wait for a quorum in vain otherwise
 		a.quorate(in, &l)
 	}
 	v, _ := ParseVersion(l.Status.Version)

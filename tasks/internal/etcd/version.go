@@ -53,7 +53,7 @@ func (v Version) AtLeast(major, minor, patch int) bool {
 	return v.Patch >= patch
 }
 
-// Minor is the release line, which all members of a cluster should share.
+// Line is the release line, which all members of a cluster should share.
 func (v Version) Line() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // DefaultAPI is what etcdctl speaks without ETCDCTL_API.
