@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 )
 
 const (
@@ -24,7 +25,7 @@ func TestEtcdHealth(t *testing.T) {
 	d := newDesk(t, l.Inventory())
 	well := func() {
 		t.Helper()
-		eventually(t, 40*time.Second, "healthy", func() bool { return d.run("run", "etcd-health.yml").code == 0 })
+		programtest.Eventually(t, 40*time.Second, "healthy", func() bool { return d.run("run", "etcd-health.yml").code == 0 })
 	}
 	stop := func(hosts ...*labtest.Host) {
 		for _, x := range hosts {
@@ -53,7 +54,7 @@ func TestEtcdHealth(t *testing.T) {
 	require.Contains(t, o.out, "3 voters, 2 healthy, 2 needed: the loss of one more stops the cluster")
 	require.Contains(t, o.out, "etcd.service does not run")
 	stop(h[1])
-	eventually(t, 20*time.Second, "without a quorum", func() bool {
+	programtest.Eventually(t, 20*time.Second, "without a quorum", func() bool {
 		return strings.Contains(d.run("run", "etcd-health.yml").out, "quorum lost: 3 voters, 0 healthy, 2 needed")
 	})
 	start(h[1], h[2])
@@ -100,6 +101,6 @@ printf '#!/bin/sh\n[ "$1 $2" = "etcd etcd" ] || exit 1\nshift 2\nPATH=/opt/insid
 systemd-run -q --unit standin -p User=etcd -p EnvironmentFile=/etc/etcd/etcd.conf /usr/bin/etcd`)
 	d := newDesk(t, l.Inventory())
 	var o outcome
-	eventually(t, 40*time.Second, "healthy", func() bool { o = d.run("run", "etcd-health.yml"); return o.code == 0 })
+	programtest.Eventually(t, 40*time.Second, "healthy", func() bool { o = d.run("run", "etcd-health.yml"); return o.code == 0 })
 	require.Contains(t, o.out, "1 voter, 1 healthy, 1 needed")
 }
