@@ -157,3 +157,23 @@ func TestDamaged(t *testing.T) {
 	_, err = guard.Acquire(t.Context(), c, "", owner("../r2"), guard.Options{Dir: dir})
 	require.Error(t, err)
 }
+
+// An upload that came whole, and whose controller died before it was put in its
+// place, goes when the lock changes hands.
+func TestForgottenUpload(t *testing.T) {
+	t.Parallel()
+	c := here(t)
+	l := acquire(t, c, "r1", guard.Options{Dir: filepath.Join(t.TempDir(), "state"), Expiry: time.Second})
+	p := conn.Put{Path: filepath.Join(t.TempDir(), "it's large"), Mode: 0o600, Size: 100_000, SHA256: strings.Repeat("0", 64)}
+	require.ErrorContains(t, l.Conn(c, ids()).Put(t.Context(), p, strings.NewReader(strings.Repeat("x", 100_000))), "sha256")
+	note, err := os.ReadFile(filepath.Join(l.Dir, "runs", "r1", "1.up.temp"))
+	require.NoError(t, err)
+	temp := strings.TrimSuffix(string(note), "\n")
+	require.Equal(t, filepath.Dir(p.Path), filepath.Dir(temp))
+	require.NoFileExists(t, temp, "a Put that fails takes it back itself")
+	require.NoError(t, os.WriteFile(temp, nil, 0o600))
+	time.Sleep(1200 * time.Millisecond)
+	next := acquire(t, c, "r2", guard.Options{Dir: l.Dir})
+	require.NoFileExists(t, temp)
+	require.NoError(t, next.Release(t.Context()))
+}

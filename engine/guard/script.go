@@ -66,11 +66,24 @@ put() {
 }
 `
 
+// sweepScript removes uploads that came to the host and never to their place,
+// because nobody was left to say so. Only who has the lock may call sweep.
+const sweepScript = `
+sweep() {
+  for f in "$d"/runs/*/*.temp; do
+    [ -f "$f" ] || continue
+    t=$(cat "$f")
+    case ${t##*/} in .dayops-*) rm -f -- "$t";; esac
+    rm -f -- "$f"
+  done
+}
+`
+
 // acquireScript: $2 token, $3 run, $4 user, $5 host, $6 pid, $7 start, $8
 // expiry, $9 the run whose lock is taken over at once or "", $10 days that records of other runs are kept. Exit 0 taken, 10 held, 11 its own run's commands
 // still run. The token is written before the last look at the records: a
 // command is recorded before it looks at the token.
-const acquireScript = prelude + `
+const acquireScript = prelude + sweepScript + `
 mkdir -p -- "$d" && chmod 0700 "$d" || exit 1
 locked
 load
@@ -91,6 +104,7 @@ if [ -n "$tok" ]; then
   if [ -n "$found" ]; then mv -f -- "$d/.lock.old" "$d/lock"; show; printf %s "$found"; exit $held; fi
   rm -f -- "$d/.lock.old"
 fi
+sweep
 find "$d/runs" -mindepth 1 -maxdepth 1 -type d ! -name "$3" -mtime +"${10}" -exec rm -rf -- {} + 2>/dev/null
 load
 show
@@ -113,7 +127,7 @@ exit 0
 
 // releaseScript: $2 token, $3 run, $4 "keep" or "": the records stay. They go
 // also when the lock is another's by now. Exit 11: commands of the run are still running.
-const releaseScript = prelude + `
+const releaseScript = prelude + sweepScript + `
 [ -d "$d" ] || exit 12
 locked
 load
@@ -121,6 +135,7 @@ live "$3"
 if [ -n "$tok" ] && [ "$tok" = "$2" ]; then
   ours=0
   if [ -n "$found" ]; then show; printf %s "$found"; exit 11; fi
+  sweep
   rm -f -- "$d/lock" || exit 1
 else
   ours=12

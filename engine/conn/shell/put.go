@@ -21,8 +21,12 @@ const alongMost = 64 << 10
 
 // uploadScript puts stdin into the new file $1. Noclobber makes it refuse a
 // file that is there. An input of less than $2 bytes, if that is known, was cut
-// off with the link; nobody else will remove what came of it.
-const uploadScript = `umask 077;set -C;cat >"$1"||exit
+// off with the link; nobody else will remove what came of it. $3, if it is not
+// empty, is where the guard's folder notes the file, for who gets the lock when
+// we die before the commit.
+const uploadScript = `umask 077
+[ -z "$3" ]||printf '%s\n' "$1" >"$3"||exit
+set -C;cat >"$1"||exit
 [ "$2" -lt 0 ]||[ "$(wc -c <"$1")" -ge "$2" ]||{ rm -f -- "$1";echo "The content was cut off" >&2;exit 1;}`
 
 // commitScript makes the temporary file $2 the file $1. The content is
@@ -112,13 +116,13 @@ func (h *Host) CatUpload(ctx context.Context, as, temp string, r io.Reader) erro
 }
 
 func (h *Host) catUpload(ctx context.Context, p conn.Put, temp string, r io.Reader) error {
-	guard := p.Guard
+	guard, note := p.Guard, ""
 	if guard != nil {
 		up := *guard
 		up.ID += ".up"
-		guard = &up
+		guard, note = &up, path.Join(up.Dir, "runs", up.Run, up.ID+".temp")
 	}
-	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: r, Argv: []string{"/bin/sh", "-c", uploadScript, "dayops-put", temp, fmt.Sprint(p.Size)}, Guard: guard, Text: true})
+	res, err := h.Run(ctx, conn.Cmd{As: p.As, Stdin: r, Argv: []string{"/bin/sh", "-c", uploadScript, "dayops-put", temp, fmt.Sprint(p.Size), note}, Guard: guard, Text: true})
 	if err == nil && res.Code != 0 {
 		err = FileError("put", temp, res)
 	}

@@ -119,6 +119,10 @@ func (s *story) resume(env []string, kill func(*job)) bool {
 		s.same(s.log.String(), s.start)
 		return true
 	}
+	ended := code == 5 && strings.Contains(said, "nothing of it is left to do") // killed after its last write
+	if ended {
+		code = 0
+	}
 	require.Zero(s.t, code, s.log.String())
 	s.same(s.log.String(), s.want)
 	s.free(s.hosts, s.log.String())
