@@ -187,6 +187,7 @@ type Wait struct {
 	Delay   time.Duration
 	Every   time.Duration // 0: one second
 	Limit   time.Duration // never 0
+	What    string        // for people: "etcd-2 to be healthy"; "": what is asked
 }
 
 // Reboot starts the host anew and waits until it is back.

@@ -32,6 +32,8 @@ const aMoment = "a moment"
 func (w *Wait) what() string {
 	var what string
 	switch {
+	case w.What != "":
+		return reader.Printable(w.What)
 	case w.Port != 0 && w.Address != "":
 		what = fmt.Sprintf("port %d at %s", w.Port, reader.Printable(w.Address))
 	case w.Port != 0:

@@ -116,7 +116,7 @@ func (in *Instance) unit(ctx context.Context, r task.Reader, p Places, settings 
 		if err != nil {
 			return false, err
 		}
-		in.Runtime, in.Unit, in.Active = UnitRuntime, u.Name, u.Active()
+		in.Runtime, in.Unit, in.Active, in.Service = UnitRuntime, u.Name, u.Active(), u
 		in.Sources = append(in.Sources, u.Name)
 		shown := parseShow(res.Stdout.String())
 		maps.Copy(settings, shown.env)
@@ -188,18 +188,18 @@ func (in *Instance) takeYAML(ctx context.Context, r task.Reader, path string, in
 // pod takes the settings of a static pod.
 func (in *Instance) pod(ctx context.Context, r task.Reader, settings map[string]string) (bool, error) {
 	for _, path := range []string{ocpManifest, kubeManifest} {
-		data, err := r.ReadFile(ctx, path, MaxSettings)
-		if errors.Is(err, fs.ErrNotExist) {
+		data, err := in.findPod(ctx, r, path)
+		if err != nil || data == nil {
+			if err != nil {
+				return false, err
+			}
 			continue
 		}
+		m, err := parseManifest(in.Pod.Path, data)
 		if err != nil {
 			return false, err
 		}
-		m, err := parseManifest(path, data)
-		if err != nil {
-			return false, err
-		}
-		in.Runtime, in.Manifest, in.Sources = PodRuntime, path, append(in.Sources, path)
+		in.Runtime, in.Manifest, in.Sources = PodRuntime, path, append(in.Sources, in.Pod.Path)
 		if m.file != "" {
 			if err := in.take(ctx, r, m.file, settings); err != nil {
 				return false, err
@@ -214,6 +214,24 @@ func (in *Instance) pod(ctx context.Context, r task.Reader, settings map[string]
 		return true, in.kubeadm(ctx, r)
 	}
 	return false, nil
+}
+
+// findPod reads the manifest at path, or where Stop has put it; nil when it is at neither.
+func (in *Instance) findPod(ctx context.Context, r task.Reader, path string) ([]byte, error) {
+	files, err := r.Hash(ctx, path, shelved(path), shelf(path))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case files[0].Exists:
+		in.Pod, in.Stale = files[0], files[1]
+	case files[1].Exists:
+		in.Pod = files[1]
+	default:
+		return nil, nil
+	}
+	in.Shelf = files[2]
+	return r.ReadFile(ctx, in.Pod.Path, MaxSettings)
 }
 
 // kubeadm finds the container that etcdctl is in, and a certificate made for

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dayops/dayops/engine/reader"
 )
 
 // Runtime is how a member runs, which decides how it is stopped.
@@ -21,10 +23,14 @@ const (
 // Instance is one member as its host's settings describe it.
 type Instance struct {
 	Runtime   Runtime
-	Unit      string // etcd.service
-	Manifest  string // path of a static pod's
-	Container string // name
-	Active    bool   // the unit runs; not known of others
+	Unit      string      // etcd.service
+	Manifest  string      // path of a static pod's
+	Container string      // name
+	Active    bool        // the unit runs; not known of others
+	Service   reader.Unit // the unit as it was found
+	Pod       reader.File // the manifest where it was found: at Manifest, or in the folder for stopped ones
+	Shelf     reader.File // the folder for manifests of stopped pods
+	Stale     reader.File // an older manifest on the shelf, while Pod is in its place
 	Sources   []string
 
 	Name, DataDir, WALDir                    string
