@@ -29,7 +29,7 @@ func changesHost(c change.Change) bool {
 	case *change.Wait:
 		return false
 	case *change.Transfer:
-		return c.ToDir != ""
+		return c.ToDir != "" || c.ToFile != ""
 	}
 	return true
 }
@@ -128,11 +128,11 @@ func commandIDs(taken int, id int64) func() string {
 }
 
 // keptChanges are cs as the journal keeps them. An inverse holds no content but
-// the names of blobs.
+// the names of blobs, and what a command reads.
 func (r *run) keptChanges(cs []change.Change, h change.Host) ([]journal.Change, error) {
 	out := []journal.Change{}
 	for _, c := range cs {
-		raw, err := change.Encode(c, change.EncodeOptions{})
+		raw, err := change.Encode(c, change.EncodeOptions{Content: c.Kind() == "exec"})
 		if err != nil {
 			return nil, err
 		}

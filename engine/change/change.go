@@ -117,6 +117,8 @@ type Host struct {
 	// Redial opens a new connection to the host, for Reboot, which closes it. nil:
 	// this host cannot be reached anew.
 	Redial func(ctx context.Context) (conn.Conn, error)
+	// Peer gives another host of the plan, to read from it. nil: there is none.
+	Peer func(ctx context.Context, name string) (Host, error)
 	// Progress, where set, hears how many bytes of a Transfer are done; total is -1 when not known.
 	Progress func(done, total int64)
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/dayops/dayops/engine/plain"
@@ -39,7 +41,13 @@ func Encode(c Change, opt EncodeOptions) (json.RawMessage, error) {
 		n.Over = steadyPointer(n.Over)
 	case *Exec:
 		if !opt.Content {
-			n.Stdin = nil
+			n.Stdin, n.Undo = nil, slices.Clone(n.Undo)
+			for i, u := range n.Undo {
+				if u != nil {
+					n.Undo[i] = twin(u).(*Exec)
+					n.Undo[i].Stdin = nil
+				}
+			}
 		}
 	case *Transfer:
 		n.FromFile = steadyPointer(n.FromFile)
@@ -186,16 +194,19 @@ func deed(c Change) any {
 		p.Before, p.Was, p.Left = nil, nil, nil
 		return p
 	case *Exec:
-		e := *c
-		e.Purpose = ""
-		return e
+		return deedOf(c)
 	case *Transfer:
 		t := *c
 		t.Note = ""
 		if t.FromFile != nil {
 			t.FromFile = &reader.File{Path: t.FromFile.Path, SHA256: t.FromFile.SHA256}
 		}
+		t.Before = reader.File{}
 		return t
+	case *Wait:
+		w := *c
+		w.Find = deedOfQuery(c.Find)
+		return w
 	case *Reboot:
 		r := *c
 		r.BootID = ""
@@ -210,5 +221,35 @@ func deed(c Change) any {
 		}
 		return parts
 	}
-	return c // Wait
+	return c // not reached
+}
+
+// deedOf leaves out of a command, and of what it asks, the words for people.
+func deedOf(c *Exec) Exec {
+	e := *c
+	e.Purpose, e.UndoWhy, e.Words, e.Undo = "", "", maps.Clone(c.Words), nil
+	for name, q := range e.Words {
+		e.Words[name] = *deedOfQuery(&q)
+	}
+	for _, u := range c.Undo {
+		if u != nil {
+			d := deedOf(u)
+			e.Undo = append(e.Undo, &d)
+		}
+	}
+	if c.Done != nil {
+		p := *c.Done
+		p.Find = deedOfQuery(p.Find)
+		e.Done = &p
+	}
+	return e
+}
+
+func deedOfQuery(q *Query) *Query {
+	if q == nil {
+		return nil
+	}
+	d := *q
+	d.What = ""
+	return &d
 }

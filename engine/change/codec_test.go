@@ -19,7 +19,9 @@ func oneOfEach() []Change {
 		Size: 5, Mtime: time.Unix(5, 6).UTC(), Links: 2, SHA256: sum("x"), Label: "l"}
 	attr := Attr{Mode: mode(0o4750), Owner: "root", Group: "0"}
 	unit := &Unit{Name: "etcd", Before: reader.Unit{Name: "etcd.service", LoadState: "loaded"}, Active: &on, Enabled: &on, Masked: new(bool), Restart: true, Reload: true, DaemonReload: true, Force: true}
-	exec := &Exec{Argv: []string{"a", ""}, Env: map[string]string{"A": "b"}, Dir: "/", Stdin: []byte("in"), Limit: time.Minute, Done: &Probe{Argv: []string{"test"}, Code: 1, Path: "/x", Absent: true}, Class: Destructive, Purpose: "p"}
+	q := Query{Argv: []string{"etcdctl"}, List: "members", Key: "name", Value: "a", Field: "ID", Hex: true, What: "the ID of a"}
+	exec := &Exec{Argv: []string{"a", ""}, Env: map[string]string{"A": "b"}, Dir: "/", Stdin: []byte("in"), Limit: time.Minute, Done: &Probe{Argv: []string{"test"}, Code: 1, Path: "/x", Absent: true}, Class: Destructive, Purpose: "p",
+		Words: map[string]Query{"id": q}, Undo: []*Exec{{Argv: []string{"b"}, Stdin: []byte("in"), Done: &Probe{Find: &q, Is: "true", Absent: true}}}, UndoWhy: "w"}
 	return []Change{
 		&Write{Path: "/f", Before: f, Was: []byte("old"), After: text("new"), Attr: attr, Backup: true, Hide: true, Force: true},
 		&Attrs{Path: "/f", Before: f, Attr: attr, Recursive: true, Touch: true, Force: true},
@@ -31,8 +33,8 @@ func oneOfEach() []Change {
 		&Package{Manager: "apt", Install: []string{"a=1"}, Remove: []string{"b"}, Latest: true, Refresh: true, Before: []reader.Package{{Name: "a", Version: "0", Arch: "all"}}, NoStart: true, Back: true, Was: []reader.Package{{Name: "c"}}, Left: []string{"d"}},
 		exec,
 		&Transfer{FromFile: &f, FromTree: &Tree{Root: "/r", Items: []TreeItem{{"/x", true, true, "w"}}, Exclude: []string{"*"}, MaxFile: 1, MaxTotal: 2, Packages: true, Trust: true},
-			ToLocal: "/l", ToSet: &SetTarget{Dir: "/d", Host: "h", Kind: "k", Facts: map[string]string{"a": "b"}}, ToDir: "/t", Note: "n"},
-		&Wait{Port: 1, Address: "a", Path: "/p", Match: "m", Unit: "u", Argv: []string{"x"}, Gone: true, Delay: 1, Every: 2, Limit: 3},
+			ToLocal: "/l", ToSet: &SetTarget{Dir: "/d", Host: "h", Kind: "k", Facts: map[string]string{"a": "b"}}, ToDir: "/t", Note: "n", FromPeer: "p", FromPath: "/p", ToFile: "/q", Attr: attr, Before: f},
+		&Wait{Port: 1, Address: "a", Path: "/p", Match: "m", Unit: "u", Argv: []string{"x"}, Find: &q, Is: "false", Gone: true, Delay: 1, Every: 2, Limit: 3},
 		&Reboot{BootID: "b", Limit: time.Hour, Delay: 1, Settle: 2, Message: "m", Test: []string{"t"}},
 		&Bracket{Do: []Change{unit}, Then: []Change{exec}},
 	}

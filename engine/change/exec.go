@@ -3,6 +3,7 @@ package change
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -22,9 +23,9 @@ func (e *Exec) Summary() string {
 	if e.Purpose != "" {
 		return reader.Printable(e.Purpose)
 	}
-	words := make([]string, len(e.Argv))
+	words := e.shownArgv()
 	for i, a := range e.Argv {
-		if words[i] = reader.Printable(a); a == "" || strings.ContainsAny(a, " \t\n'\"$`\\") {
+		if words[i] = reader.Printable(words[i]); a == "" || strings.ContainsAny(a, " \t\n'\"$`\\") {
 			words[i] = "'" + strings.ReplaceAll(words[i], "'", `'\''`) + "'"
 		}
 	}
@@ -42,9 +43,37 @@ func (e *Exec) Diff() string { return "" }
 // Risk is Class.
 func (e *Exec) Risk() Risk { return e.Class }
 
-// Reversal is None.
+// Reversal is None without Undo.
 func (e *Exec) Reversal() Reversal {
-	return Reversal{None, "dayops does not know what the command does"}
+	switch {
+	case len(e.Undo) == 0:
+		return Reversal{None, "dayops does not know what the command does"}
+	case e.UndoWhy != "":
+		return Reversal{Partial, reader.Printable(e.UndoWhy)}
+	}
+	return Reversal{Exact, "then: " + summaries(e.undo())}
+}
+
+// undo is Undo as changes.
+func (e *Exec) undo() []Change {
+	var out []Change
+	for _, u := range e.Undo {
+		out = append(out, u)
+	}
+	return out
+}
+
+var errUndo = errors.New("what takes a command back needs a probe that tells whether it is done, and nothing that takes it back itself")
+
+// invert gives Undo. A command whose inverse cannot be told apart from what is
+// done already is refused before it is made.
+func (e *Exec) invert(context.Context, Host, Keeper) ([]Change, error) {
+	for _, u := range e.Undo {
+		if u == nil || u.Done == nil || len(u.Undo) > 0 {
+			return nil, errUndo
+		}
+	}
+	return e.undo(), nil
 }
 
 // Opaque is true without a probe.
@@ -58,10 +87,19 @@ func (e *Exec) observe(ctx context.Context, h Host) (Where, error) {
 	return side(done, true), err
 }
 
+var errProbe = errors.New("a probe that finds something asks nothing else")
+
 // Ask puts the question to a host, without changing it.
 func (p *Probe) Ask(ctx context.Context, r Looker) (bool, error) { return p.ask(ctx, r) }
 
 func (p *Probe) ask(ctx context.Context, r Looker) (bool, error) {
+	if p.Find != nil {
+		if p.Path != "" || len(p.Argv) > 0 {
+			return false, errProbe
+		}
+		yes, _, err := p.Find.holds(ctx, r, p.Is)
+		return yes != p.Absent && err == nil, err
+	}
 	if p.Path != "" {
 		files, err := r.Stat(ctx, p.Path)
 		if err != nil {
@@ -95,7 +133,11 @@ func (e *Exec) apply(ctx context.Context, h Host) (Outcome, error) {
 	if e.Stdin != nil {
 		stdin = bytes.NewReader(e.Stdin)
 	}
-	res, err := h.Conn.Run(ctx, conn.Cmd{Argv: e.Argv, Env: e.Env, Dir: e.Dir, As: h.As, Stdin: stdin, Limit: limit})
+	argv, err := e.argv(ctx, h.read())
+	if err != nil {
+		return Outcome{}, err
+	}
+	res, err := h.Conn.Run(ctx, conn.Cmd{Argv: argv, Env: e.Env, Dir: e.Dir, As: h.As, Stdin: stdin, Limit: limit})
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -96,7 +96,7 @@ func Refine(ctx context.Context, h Host, inverse []Change, c Change, out Outcome
 		kept.Path = out.Aside[0]
 		inverse = append(inverse, &Remove{Path: kept.Path, Before: kept})
 	}
-	if t, ok := c.(*Transfer); ok {
+	if t, ok := c.(*Transfer); ok && !t.between() {
 		return t.refine(out), nil
 	}
 	return inverse, nil
@@ -172,6 +172,10 @@ func Touches(c Change) []string {
 		return []string{c.From, c.To}
 	case *Remove:
 		return []string{c.Path}
+	case *Transfer:
+		if c.ToFile != "" {
+			return []string{c.ToFile}
+		}
 	case *Unit:
 		if name, err := reader.UnitName(c.Name); err == nil {
 			return []string{name}

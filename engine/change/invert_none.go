@@ -8,13 +8,15 @@ import (
 
 // Nothing takes these back; their Reversal says why.
 
-func (e *Exec) invert(context.Context, Host, Keeper) ([]Change, error)    { return nil, nil }
 func (w *Wait) invert(context.Context, Host, Keeper) ([]Change, error)    { return nil, nil }
 func (r *Reboot) invert(context.Context, Host, Keeper) ([]Change, error)  { return nil, nil }
 func (b *Bracket) invert(context.Context, Host, Keeper) ([]Change, error) { return nil, nil }
 
 // invert of a copy on the host: Refine knows its name.
-func (t *Transfer) invert(context.Context, Host, Keeper) ([]Change, error) {
+func (t *Transfer) invert(ctx context.Context, h Host, keep Keeper) ([]Change, error) {
+	if t.between() {
+		return t.invertPeer(ctx, h, keep)
+	}
 	if t.ToDir == "" {
 		return nil, nil
 	}

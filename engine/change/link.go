@@ -36,8 +36,8 @@ func (l *Link) Diff() string {
 	return unified(reader.Printable(l.Path), was, "target: "+reader.Printable(l.Target)+"\n")
 }
 
-// Risk is Safe.
-func (l *Link) Risk() Risk { return Safe }
+// Risk is Safe but for manifests of static pods.
+func (l *Link) Risk() Risk { return PathRisk(l.Path) }
 
 // Reversal is Exact.
 func (l *Link) Reversal() Reversal { return Reversal{Exact, "what was there is put back"} }

@@ -20,8 +20,8 @@ func (m *Move) Summary() string {
 // Diff is "": the content stays.
 func (m *Move) Diff() string { return "" }
 
-// Risk is Safe.
-func (m *Move) Risk() Risk { return Safe }
+// Risk is Safe but for manifests of static pods.
+func (m *Move) Risk() Risk { return PathRisk(m.From, m.To) }
 
 // Reversal is Exact.
 func (m *Move) Reversal() Reversal {

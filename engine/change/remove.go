@@ -26,8 +26,13 @@ func (r *Remove) Diff() string {
 	return unified(reader.Printable(r.Path), attrText(r.Before), "")
 }
 
-// Risk is Safe: the data stays on the host.
-func (r *Remove) Risk() Risk { return Safe }
+// Risk is Safe, the data stays on the host, but for manifests of static pods.
+func (r *Remove) Risk() Risk {
+	if r.OnlyEmpty {
+		return Safe
+	}
+	return PathRisk(r.Path)
+}
 
 // Reversal is Exact.
 func (r *Remove) Reversal() Reversal { return Reversal{Exact, "it is moved back"} }

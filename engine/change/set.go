@@ -126,19 +126,41 @@ type Exec struct {
 	Done    *Probe // tells whether it has been done already
 	Class   Risk
 	Purpose string // for Summary; "" shows Argv
+	// Words stand in words of Argv: "{member}" is what the query of that key finds
+	// when the command runs. Every key stands in Argv; nothing found is a *NotFoundError.
+	Words map[string]Query
+	// Undo takes it back, in this order; each has its own Done, and no Undo. None: it cannot be.
+	Undo    []*Exec
+	UndoWhy string // what stays all the same: the Reversal is Partial
 }
 
 // Probe asks a host a question. Argv must be in the reader's table of
-// read-only programs, or Path must be set.
+// read-only programs, or Path or Find must be set.
 type Probe struct {
 	Argv   []string
 	Code   int    // exit code that means yes
 	Path   string // yes when this exists
-	Absent bool   // yes when Path does not exist
+	Find   *Query // yes when it finds something; with nothing else but Is
+	Is     string // and Field reads so, where this is not empty; an absent Field reads as "false"
+	Absent bool   // yes when Path does not exist, or Find says no
 }
 
-// Transfer moves bytes between a host, the control machine and the store.
-// Exactly one From and one To.
+// Query finds one thing in the JSON that a probe answers: what exists only at
+// the time, as a member's ID. Keys are paths, with dots between objects. A probe
+// that exits with another code than 0, an answer that is no JSON, and two
+// elements that fit, are errors: nothing is concluded from them.
+type Query struct {
+	Argv  []string // a row of the reader's table that answers in JSON
+	List  string   // key of the list to look in: "members"; "" is the answer itself
+	Key   string   // of the element: "peerURLs", "name"; "" is any element
+	Value string   // which Key has, or has in its list
+	Field string   // what is wanted of the element: "ID"; "" is the element itself
+	Hex   bool     // Field is a number and is wanted in hexadecimal
+	What  string   // for people: "the ID of etcd-3"
+}
+
+// Transfer moves bytes between a host, the control machine, the store and
+// another host. Exactly one From and one To; FromPeer goes with ToFile.
 type Transfer struct {
 	FromFile *reader.File // a file of the host
 	FromTree *Tree        // many files of the host
@@ -146,6 +168,12 @@ type Transfer struct {
 	ToSet    *SetTarget   // a new backup set
 	ToDir    string       // a folder of the same host: 0700
 	Note     string       // of a tree, for Summary: what was there when it was planned
+
+	FromPeer string // another host of the plan, whose regular file FromPath, of at most MaxPeerFile bytes, goes to ToFile
+	FromPath string
+	ToFile   string      // a file of this host; the bytes go through memory, into no event and no journal
+	Attr     Attr        // of ToFile
+	Before   reader.File // of ToFile, as planned from
 }
 
 // Tree is what a Transfer takes of a host. See ListTree for what it finds.
@@ -183,6 +211,8 @@ type Wait struct {
 	Match   string   // regular expression that Path's content or the port's banner must have
 	Unit    string   // must be active
 	Argv    []string // a probe from the reader's table that must exit 0
+	Find    *Query   // must find something
+	Is      string   // and its Field must read so, where this is not empty; an absent one reads as "false"
 	Gone    bool
 	Delay   time.Duration
 	Every   time.Duration // 0: one second

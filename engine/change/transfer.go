@@ -25,6 +25,8 @@ func (t *Transfer) Summary() string {
 	switch {
 	case t.FromFile != nil:
 		what = reader.Printable(t.FromFile.Path)
+	case t.FromPeer != "":
+		what = reader.Printable(t.FromPath) + " of " + reader.Printable(t.FromPeer)
 	case t.FromTree != nil:
 		what = fmt.Sprintf("%d paths of the host", len(t.FromTree.Items))
 		if t.Note != "" {
@@ -38,6 +40,11 @@ func (t *Transfer) Summary() string {
 		to = "a new backup set in " + reader.Printable(filepath.Join(t.ToSet.Dir, t.ToSet.Host))
 	case t.ToDir != "":
 		to = reader.Printable(t.ToDir) + " on the host"
+	case t.ToFile != "":
+		to = reader.Printable(t.ToFile)
+		if a := t.Attr.words(t.Before); a != "" {
+			to += " (" + a + ")"
+		}
 	}
 	return "bring " + what + " to " + to
 }
@@ -45,12 +52,19 @@ func (t *Transfer) Summary() string {
 // Diff is "".
 func (t *Transfer) Diff() string { return "" }
 
-// Risk is Safe.
-func (t *Transfer) Risk() Risk { return Safe }
+// Risk is Safe but for manifests of static pods.
+func (t *Transfer) Risk() Risk {
+	if t.ToFile == "" {
+		return Safe
+	}
+	return PathRisk(t.ToFile)
+}
 
 // Reversal is about the host; the control machine keeps what it got.
 func (t *Transfer) Reversal() Reversal {
 	switch {
+	case t.between():
+		return t.write(reader.File{}).Reversal()
 	case t.ToDir != "":
 		return Reversal{Exact, "the copy on the host is moved aside"}
 	case t.ToSet != nil:
@@ -63,7 +77,10 @@ func (t *Transfer) Reversal() Reversal {
 func (t *Transfer) Opaque() bool { return false }
 
 func (t *Transfer) observe(ctx context.Context, h Host) (Where, error) {
-	if t.FromTree != nil {
+	switch {
+	case t.between():
+		return t.observePeer(ctx, h)
+	case t.FromTree != nil:
 		return t.observeTree(ctx, h)
 	}
 	if err := t.checkFile(); err != nil {
@@ -81,7 +98,10 @@ func (t *Transfer) observe(ctx context.Context, h Host) (Where, error) {
 }
 
 func (t *Transfer) apply(ctx context.Context, h Host) (Outcome, error) {
-	if t.FromTree != nil {
+	switch {
+	case t.between():
+		return t.applyPeer(ctx, h)
+	case t.FromTree != nil:
 		return t.applyTree(ctx, h)
 	}
 	if err := t.checkFile(); err != nil {
@@ -198,7 +218,10 @@ func (c *counted) Write(p []byte) (int, error) {
 }
 
 func (t *Transfer) effect(o *Overlay) {
-	if t.ToDir != "" {
+	switch {
+	case t.between():
+		t.effectPeer(o)
+	case t.ToDir != "":
 		o.put(path.Clean(t.ToDir), OverlayFile{Unknown: true})
 	}
 }

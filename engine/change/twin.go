@@ -28,6 +28,8 @@ func planned(c Change) *reader.File {
 		return &c.Before
 	case *Move:
 		return &c.Before
+	case *Transfer:
+		return &c.Before
 	}
 	return nil
 }

@@ -44,6 +44,11 @@ func (w *Wait) what() string {
 		what = reader.Printable(w.Unit) + " to be active"
 	case len(w.Argv) > 0:
 		what = reader.Printable(strings.Join(w.Argv, " "))
+	case w.Find != nil:
+		what = w.Find.what()
+		if w.Is != "" {
+			what += " to be " + reader.Printable(w.Is)
+		}
 	default:
 		return aMoment
 	}
@@ -161,8 +166,20 @@ func (w *Wait) ask(ctx context.Context, h Host) (ok bool, seen string, err error
 			ok = res.Code == 0 && (match == nil || match.Match(out))
 			seen = fmt.Sprintf("exit code %d: %s", res.Code, reader.Printable(tail(string(out), 1)))
 		}
+	case w.Find != nil:
+		return w.askFind(ctx, h)
 	default:
 		return true, "", nil
+	}
+	return ok != w.Gone && err == nil, seen, err
+}
+
+// askFind: a probe that fails says neither that it is there nor that it is gone.
+func (w *Wait) askFind(ctx context.Context, h Host) (bool, string, error) {
+	ok, seen, err := w.Find.holds(ctx, h.read(), w.Is)
+	var vague *AnswerError
+	if errors.As(err, &vague) {
+		return false, vague.Why, nil
 	}
 	return ok != w.Gone && err == nil, seen, err
 }

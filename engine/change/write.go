@@ -63,8 +63,8 @@ func (w *Write) Diff() string {
 	return unified(reader.Printable(w.Path), string(w.Was), string(w.After.Bytes))
 }
 
-// Risk is Safe.
-func (w *Write) Risk() Risk { return Safe }
+// Risk is Safe but for manifests of static pods.
+func (w *Write) Risk() Risk { return PathRisk(w.Path) }
 
 // Reversal is Exact but for hard links.
 func (w *Write) Reversal() Reversal {

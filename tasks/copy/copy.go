@@ -89,7 +89,7 @@ func Define() *task.Definition {
       net.ipv4.ip_forward = 1
     dest: /etc/sysctl.d/90-forward.conf
 `,
-		MaxRisk: func(Params) change.Risk { return (&change.Write{}).Risk() },
+		MaxRisk: func(p Params) change.Risk { return (&change.Write{Path: p.Dest}).Risk() },
 		Result:  Result{},
 	}, copier{})
 }

@@ -106,5 +106,5 @@ func maxRisk(p Params) change.Risk {
 	if p.State == "absent" || p.Force {
 		return (&change.Remove{Path: p.Path}).Risk()
 	}
-	return max((&change.Attrs{Path: p.Path, Recursive: p.Recurse}).Risk(), (&change.Dir{}).Risk(), (&change.Link{}).Risk(), (&change.Write{}).Risk())
+	return max((&change.Attrs{Path: p.Path, Recursive: p.Recurse}).Risk(), (&change.Dir{}).Risk(), (&change.Link{Path: p.Path}).Risk(), (&change.Write{Path: p.Path}).Risk())
 }

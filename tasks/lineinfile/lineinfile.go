@@ -124,7 +124,7 @@ func Define() *task.Definition {
     regexp: \sold-registry$
     state: absent
 `,
-		MaxRisk: func(Params) change.Risk { return (&change.Write{}).Risk() },
+		MaxRisk: func(p Params) change.Risk { return (&change.Write{Path: p.Path}).Risk() },
 		Result:  Result{},
 	}, liner{})
 }

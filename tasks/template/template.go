@@ -54,7 +54,7 @@ func Define() *task.Definition {
     backup: true
   notify: Restart chrony
 `,
-		MaxRisk: func(Params) change.Risk { return (&change.Write{}).Risk() },
+		MaxRisk: func(p Params) change.Risk { return (&change.Write{Path: p.Dest}).Risk() },
 		Result:  Result{},
 	}, templater{})
 }
