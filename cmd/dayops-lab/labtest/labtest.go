@@ -113,13 +113,13 @@ func lock(t testing.TB, path string, how int) *os.File {
 
 // Own boots a lab for this test alone and removes it when the test ends, also
 // (at the next boot of any lab) when the test process was killed. The default
-// shape is one master and no node; a lab without a master has no etcd.
+// shape is one master, which is an etcd member.
 func Own(t testing.TB, o Options) *Lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: boots hosts")
 	}
-	if o.Masters == 0 && o.Nodes == 0 {
+	if o.Masters+o.Nodes+o.Etcds == 0 {
 		o.Masters = 1
 	}
 	if o.Dir == "" {

@@ -97,9 +97,16 @@ func up(dir *string, out, errs io.Writer) *cobra.Command {
 			fmt.Fprintf(out, "%d hosts are up. Try: dayops ping -i %s\n", len(l.Hosts()), l.Inventory())
 			return nil
 		}}
-	c.Flags().IntVar(&o.Masters, "masters", 3, "masters, which are the etcd members too")
-	c.Flags().IntVar(&o.Nodes, "nodes", 2, "hosts that are nodes only")
-	c.Flags().Uint64Var(&o.Seed, "seed", 1, "of the made-up contents of files")
+	f := c.Flags()
+	f.IntVar(&o.Masters, "masters", 3, "masters")
+	f.IntVar(&o.Nodes, "nodes", 2, "hosts that are nodes only")
+	f.IntVar(&o.Etcds, "etcds", 0, "hosts that are etcd members and nothing else")
+	f.IntVar(&o.Members, "members", 0, "how many masters are etcd members; 0: all, or none with --etcds")
+	f.IntVar(&o.Spares, "spares", 0, "hosts of the group new_etcd: etcd is not installed, but apt-get can, without a network")
+	f.BoolVar(&o.Closed, "closed", false, "the spares' firewall rejects all but ssh")
+	f.StringVar(&o.Etcd, "etcd", "3.4", "etcd's release line: 3.4 (Debian's), 3.5, 3.6 or 3.7 (built once, some minutes)")
+	f.StringVar(&o.SpareEtcd, "spare-etcd", "", "release line that the spares can install; as --etcd")
+	f.Uint64Var(&o.Seed, "seed", 1, "of the made-up contents of files")
 	return c
 }
 

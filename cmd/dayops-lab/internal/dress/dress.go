@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Host is one host to dress. Roles: master, node, etcd, lb; a master is also a node.
+// Host is one host to dress. Roles: master, node, etcd, new_etcd (a fresh host), lb; a master is also a node.
 type Host struct {
 	Name, IP string
 	Roles    []string
@@ -31,6 +31,7 @@ func (h Host) Is(role string) bool { return slices.Contains(h.Roles, role) }
 type Cluster struct {
 	Domain string
 	Hosts  []Host
+	NoV2   bool // this etcd has no v2 API to enable
 
 	seed   uint64
 	now    time.Time

@@ -66,7 +66,11 @@ func (c *Cluster) etcdConf(h Host) string {
 	for _, e := range c.with("etcd") {
 		all = append(all, fmt.Sprintf("%s=https://%s:2380", e.Name, e.IP))
 	}
-	return strings.NewReplacer("@NAME@", h.Name, "@ADDR@", h.IP, "@ALL@", strings.Join(all, ",")).Replace(`ETCD_NAME=@NAME@
+	v2 := "ETCD_ENABLE_V2=true\n"
+	if c.NoV2 {
+		v2 = ""
+	}
+	return strings.NewReplacer("@V2@", v2, "@NAME@", h.Name, "@ADDR@", h.IP, "@ALL@", strings.Join(all, ",")).Replace(`ETCD_NAME=@NAME@
 ETCD_LISTEN_PEER_URLS=https://@ADDR@:2380
 ETCD_DATA_DIR=/var/lib/etcd/
 ETCD_HEARTBEAT_INTERVAL=500
@@ -80,8 +84,7 @@ ETCD_INITIAL_CLUSTER_STATE=new
 ETCD_INITIAL_CLUSTER_TOKEN=etcd-cluster-1
 ETCD_ADVERTISE_CLIENT_URLS=https://@ADDR@:2379
 ETCD_QUOTA_BACKEND_BYTES=4294967296
-ETCD_ENABLE_V2=true
-
+@V2@
 #[security]
 ETCD_TRUSTED_CA_FILE=/etc/etcd/ca.crt
 ETCD_CLIENT_CERT_AUTH=true

@@ -32,14 +32,17 @@ func (c *Cluster) entries(h Host) ([]entry, error) {
 	return append(out, c.everywhere(h)...), nil
 }
 
-// everywhere is what each host has: firewall rules and the site's own authorities.
+// everywhere is what each host has: the site's own authorities and, where the installer has been, firewall rules.
 func (c *Cluster) everywhere(h Host) []entry {
-	return []entry{
-		{path: "/etc/sysconfig/iptables", mode: 0o600, data: iptables(h), xattrs: label("system_conf_t")},
+	var out []entry
+	if !h.Is("new_etcd") {
+		out = append(out, entry{path: "/etc/sysconfig/iptables", mode: 0o600, data: iptables(h), xattrs: label("system_conf_t")})
+	}
+	return append(out, []entry{
 		{path: "/etc/pki/ca-trust/source/anchors/corp-root-ca.crt", data: string(c.ca.Cert), xattrs: label("cert_t")},
 		{path: "/etc/pki/ca-trust/source/anchors/openshift-ca.crt", kind: symlink, data: "/etc/origin/node/client-ca.crt"},
 		{path: "/etc/pki/ca-trust/source/anchors/old proxy ca 2016.crt", mode: 0o444, data: string(c.ca.Cert)},
-	}
+	}...)
 }
 
 func (c *Cluster) node(h Host) ([]entry, error) {

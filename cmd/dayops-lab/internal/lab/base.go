@@ -37,7 +37,7 @@ func cacheDir() (string, error) {
 
 // BaseKey names the base image that this program needs.
 func BaseKey() string {
-	sum := sha256.Sum256([]byte(suite + "\n" + packages + "\n" + offered + "\n" + baseScript))
+	sum := sha256.Sum256([]byte(suite + "\n" + packages + "\n" + offered + "\n" + baseScript + imageScript))
 	return hex.EncodeToString(sum[:6])
 }
 

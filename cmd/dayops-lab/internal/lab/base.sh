@@ -7,6 +7,9 @@ mkdir -p $repo/partial
 for p in $1; do # one by one: some of them exclude each other
 	apt-get -o APT::Sandbox::User=root -o Dir::Cache::archives=$repo -y --no-install-recommends --download-only install $p >/dev/null
 done
+for p in etcd-server etcd-client; do # installed here already, but hosts without them install them
+	apt-get -o APT::Sandbox::User=root -o Dir::Cache::archives=$repo -y --no-install-recommends --reinstall --download-only install $p >/dev/null
+done
 rm -rf $repo/partial $repo/lock
 
 # Harmless packages of our own: two versions of one, and one whose install fails.
@@ -24,7 +27,9 @@ mk lab-sample 1.0 ''
 mk lab-sample 1.1 ''
 mk lab-broken 1.0 'echo "lab-broken: failing on purpose" >&2; exit 1'
 
-cd $repo
+cat >$repo/.index <<'END'
+# Writes the list of the packages that are offered.
+cd /opt/repo
 for f in *.deb; do
 	dpkg-deb -f "$f"
 	echo "Filename: ./$f"
@@ -32,6 +37,8 @@ for f in *.deb; do
 	echo "SHA256: $(sha256sum "$f" | cut -d' ' -f1)"
 	echo
 done >Packages
+END
+sh $repo/.index
 echo 'deb [trusted=yes] file:/opt/repo ./' >/etc/apt/sources.list
 rm -f /etc/apt/sources.list.d/*
 

@@ -68,7 +68,7 @@ func (h *Host) mount(ctx context.Context) error {
 	}
 	_, err = run(ctx, "mount", "-t", "overlay", "overlay", "-o", fmt.Sprintf(
 		"lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=off,metacopy=off,index=off",
-		h.lab.state.Base, filepath.Join(disk, "upper"), filepath.Join(disk, "work")), h.Root())
+		h.Base, filepath.Join(disk, "upper"), filepath.Join(disk, "work")), h.Root())
 	return err
 }
 

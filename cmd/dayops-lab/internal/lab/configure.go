@@ -31,7 +31,11 @@ func (l *Lab) dressing(now time.Time) (*dress.Cluster, error) {
 	for _, h := range l.hosts {
 		hosts = append(hosts, dress.Host{Name: h.Name, IP: h.IP, Roles: h.Roles})
 	}
-	return dress.New("lab.example.com", l.state.Seed, now, hosts)
+	c, err := dress.New("lab.example.com", l.state.Seed, now, hosts)
+	if err == nil {
+		c.NoV2 = !l.ServesV2()
+	}
+	return c, err
 }
 
 // configure gives the host its name, address, keys, accounts and clock source.
@@ -80,10 +84,51 @@ func (h *Host) configure(ctx context.Context) error {
 	if _, err := runIn(ctx, "opspass:"+h.lab.state.Password+"\n", "chroot", root, "chpasswd"); err != nil {
 		return err
 	}
-	if h.Is("etcd") {
+	switch {
+	case h.Is("etcd"):
 		return h.enableEtcd()
+	case h.Is("new_etcd") && h.lab.state.Closed:
+		return h.closeFirewall()
 	}
 	return nil
+}
+
+// closeFirewall gives the host the rules that a new RHEL host has, and a
+// stand-in for the unit of its iptables-services that loads them.
+func (h *Host) closeFirewall() error {
+	const unit = "/etc/systemd/system/iptables.service"
+	if err := put(h.Root(), "/etc/sysconfig/iptables", `# sample configuration for iptables service
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
+-A INPUT -j REJECT --reject-with icmp-host-prohibited
+-A FORWARD -j REJECT --reject-with icmp-host-prohibited
+COMMIT
+`, 0o600); err != nil {
+		return err
+	}
+	if err := put(h.Root(), unit, `[Unit]
+Description=IPv4 firewall with iptables
+Before=network.target ssh.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/iptables-restore /etc/sysconfig/iptables
+ExecReload=/usr/sbin/iptables-restore /etc/sysconfig/iptables
+ExecStop=/usr/sbin/iptables -F
+
+[Install]
+WantedBy=multi-user.target
+`, 0o644); err != nil {
+		return err
+	}
+	return os.Symlink(unit, filepath.Join(h.Root(), "/etc/systemd/system/multi-user.target.wants/iptables.service"))
 }
 
 // enableEtcd makes Debian's unit read the settings where openshift-ansible puts them.

@@ -51,7 +51,7 @@ func (l *Lab) vars() [][2]string {
 	}
 }
 
-// groups are openshift-ansible's, in its order; new_etcd and lb are empty here.
+// groups are openshift-ansible's, in its order; lb is empty here.
 func (l *Lab) groups() []struct {
 	name  string
 	hosts []*Host
@@ -60,7 +60,7 @@ func (l *Lab) groups() []struct {
 		name  string
 		hosts []*Host
 	}{
-		{"masters", l.with("master")}, {"nodes", l.hosts}, {"etcd", l.with("etcd")}, {"new_etcd", nil}, {"lb", nil},
+		{"masters", l.with("master")}, {"nodes", l.with("node")}, {"etcd", l.Members()}, {"new_etcd", l.Spares()}, {"lb", nil},
 	}
 }
 
@@ -103,14 +103,16 @@ func (l *Lab) ini() string {
 		}
 		fmt.Fprintf(&b, "%s=%s\n", v[0], val)
 	}
+	seen := map[string]bool{} // the address stands where a host is named first
 	for _, g := range l.groups() {
 		fmt.Fprintf(&b, "\n[%s]\n", g.name)
 		for _, h := range g.hosts {
-			if g.name == "masters" || g.name == "nodes" && !h.Is("master") {
-				fmt.Fprintf(&b, "%s ansible_host=%s\n", h.Name, h.IP)
-			} else {
+			if seen[h.Name] {
 				b.WriteString(h.Name + "\n")
+				continue
 			}
+			seen[h.Name] = true
+			fmt.Fprintf(&b, "%s ansible_host=%s\n", h.Name, h.IP)
 		}
 	}
 	return b.String()

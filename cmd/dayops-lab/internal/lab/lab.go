@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -33,11 +34,19 @@ const (
 // Options say which lab to boot.
 type Options struct {
 	Dir     string // state folder; made by Up, removed by Down
-	Masters int    // each is an etcd member too
+	Masters int
 	Nodes   int
-	Seed    uint64    // of the made-up file contents
-	Log     io.Writer // progress, a line each; nil is silent
-	Owned   bool      // this process owns the lab: once it is dead, the next Up of anyone removes the lab
+
+	Etcds     int    // hosts that are etcd members and nothing else
+	Members   int    // how many masters are etcd members, the first ones; 0: all, or none where Etcds > 0
+	Spares    int    // hosts of the group new_etcd: no etcd, but a package source that offers it
+	Etcd      string // release line: "3.4" (Debian's, the default), "3.5", "3.6", "3.7"
+	SpareEtcd string // the line that the spares' package source offers; "" is Etcd's
+	Closed    bool   // the spares' firewall rejects all but ssh, as RHEL's does at first
+
+	Seed  uint64    // of the made-up file contents
+	Log   io.Writer // progress, a line each; nil is silent
+	Owned bool      // this process owns the lab: once it is dead, the next Up of anyone removes the lab
 }
 
 // Lab is a running lab.
@@ -77,11 +86,17 @@ func newLab(dir string, s state) *Lab {
 // Dir is the lab's state folder, absolute.
 func (l *Lab) Dir() string { return l.dir }
 
-// Hosts lists the hosts: masters, then nodes.
+// Hosts lists the hosts: masters, nodes, dedicated etcd hosts, spares.
 func (l *Lab) Hosts() []*Host { return slices.Clone(l.hosts) }
 
-// Masters lists the masters, which are the etcd members.
+// Masters lists the masters.
 func (l *Lab) Masters() []*Host { return l.with("master") }
+
+// Members lists the hosts that were etcd members at start.
+func (l *Lab) Members() []*Host { return l.with("etcd") }
+
+// Spares lists the hosts of the group new_etcd.
+func (l *Lab) Spares() []*Host { return l.with("new_etcd") }
 
 // Nodes lists the hosts that are nodes only.
 func (l *Lab) Nodes() []*Host {
@@ -127,7 +142,7 @@ func (l *Lab) PasswordVars() string { return filepath.Join(l.dir, "opspass.yml")
 // Password is opspass's password, for login and for sudo.
 func (l *Lab) Password() string { return l.state.Password }
 
-// Is reports whether the host has the role: master, node or etcd.
+// Is reports whether the host has the role: master, node, etcd or new_etcd.
 func (h *Host) Is(role string) bool { return slices.Contains(h.Roles, role) }
 
 // Addr is the host's sshd, "10.x.y.z:22".
@@ -163,7 +178,7 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	}
 	defer unlock()
 	if l, err := Open(o.Dir); err == nil {
-		if whole := l.whole(); whole && len(l.Masters()) == o.Masters && len(l.Nodes()) == o.Nodes {
+		if whole := l.whole(); whole && l.state.shape() == o.shape() {
 			return l, nil
 		} else if whole {
 			return nil, fmt.Errorf("%s holds a lab of another shape: run dayops-lab down first", o.Dir)
@@ -197,19 +212,41 @@ func (o *Options) complete() error {
 		return fmt.Errorf("%q: a lab's folder must have no colon, comma, quote, backslash or white space in its path (mount options)", dir)
 	}
 	o.Dir = dir
-	if o.Masters < 0 || o.Nodes < 0 || o.Masters+o.Nodes < 1 || o.Masters+o.Nodes > 100 {
-		return fmt.Errorf("%d masters and %d nodes: a lab has 1 to 100 hosts", o.Masters, o.Nodes)
+	return o.completeEtcd()
+}
+
+// completeEtcd fills in which hosts are etcd members, and of which release.
+func (o *Options) completeEtcd() error {
+	n := o.Masters + o.Nodes + o.Etcds + o.Spares
+	if min(o.Masters, o.Nodes, o.Etcds, o.Spares) < 0 || n < 1 || n > 100 {
+		return fmt.Errorf("%d masters, %d nodes, %d etcd hosts and %d spares: a lab has 1 to 100 hosts", o.Masters, o.Nodes, o.Etcds, o.Spares)
+	}
+	if o.Members < 0 || o.Members > o.Masters {
+		return fmt.Errorf("%d members of %d masters", o.Members, o.Masters)
+	}
+	if o.Members == 0 && o.Etcds == 0 {
+		o.Members = o.Masters
+	}
+	if o.Etcd == "" {
+		o.Etcd = debianEtcd
+	}
+	if o.SpareEtcd == "" {
+		o.SpareEtcd = o.Etcd
+	}
+	for _, line := range []string{o.Etcd, o.SpareEtcd} {
+		if _, ok := etcdReleases()[line]; !ok {
+			return fmt.Errorf("no etcd %q: there are %s", line, strings.Join(slices.Sorted(maps.Keys(etcdReleases())), ", "))
+		}
 	}
 	return nil
 }
 
 func build(ctx context.Context, o Options) (*Lab, error) {
-	base, err := ensureBase(ctx, o.Log)
+	s, err := plan(o)
 	if err != nil {
 		return nil, err
 	}
-	s, err := plan(o, base)
-	if err != nil {
+	if err := s.chooseImages(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := register(s, o.Dir); err != nil {
@@ -254,7 +291,7 @@ func (l *Lab) wait(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, h := range l.Masters() {
+	for _, h := range l.Members() {
 		if err := h.WaitEtcd(ctx, etcdLimit); err != nil {
 			return err
 		}

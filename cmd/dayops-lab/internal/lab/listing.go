@@ -88,7 +88,7 @@ func (h *Host) Listing(ctx context.Context) (string, error) {
 
 // ListingWith is Listing with options.
 func (h *Host) ListingWith(ctx context.Context, o ListOptions) (string, error) {
-	l := lister{root: h.Root(), upper: filepath.Join(h.dir(), "disk", "upper"), base: h.lab.state.Base, o: o}
+	l := lister{root: h.Root(), upper: filepath.Join(h.dir(), "disk", "upper"), base: h.Base, o: o}
 	if m, err := mountsBelow(h.Root()); err != nil || len(m) == 0 {
 		return "", errors.Join(fmt.Errorf("%s: its file system is not mounted", h.Name), err)
 	}

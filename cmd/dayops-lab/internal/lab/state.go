@@ -22,7 +22,9 @@ type state struct {
 	ID       string      `json:"id"` // random; names the control group, marks the processes
 	Bridge   string      `json:"bridge"`
 	Subnet   string      `json:"subnet"` // "10.x.y"
-	Base     string      `json:"base"`
+	Etcd     string      `json:"etcd"`   // release line of the members
+	Offers   string      `json:"offers"` // release line that the spares' package source has
+	Closed   bool        `json:"closed"`
 	Password string      `json:"password"`
 	Seed     uint64      `json:"seed"`
 	Owner    *process    `json:"owner,omitempty"`
@@ -36,6 +38,7 @@ type hostState struct {
 	Roles   []string `json:"roles"`
 	Machine string   `json:"machine"` // short: the port on the bridge is "vb-" + Machine
 	UUID    string   `json:"uuid"`
+	Base    string   `json:"base"` // the image that its own disk lies over
 }
 
 // process is a process that cannot be taken for a later one of the same number.
@@ -93,9 +96,9 @@ func claimDir(dir string) error {
 	return nil
 }
 
-// plan lays down everything about the lab but its bridge and addresses.
-func plan(o Options, base string) (state, error) {
-	s := state{Version: stateVersion, ID: randomHex(8), Base: base, Password: randomHex(8), Seed: o.Seed}
+// plan lays down everything about the lab but its images, bridge and addresses.
+func plan(o Options) (state, error) {
+	s := state{Version: stateVersion, ID: randomHex(8), Etcd: o.Etcd, Offers: o.SpareEtcd, Closed: o.Closed, Password: randomHex(8), Seed: o.Seed}
 	if o.Owned {
 		p, err := self()
 		if err != nil {
@@ -103,18 +106,45 @@ func plan(o Options, base string) (state, error) {
 		}
 		s.Owner = &p
 	}
-	for i := range o.Masters {
-		s.Hosts = append(s.Hosts, hostState{Name: fmt.Sprintf("master-%d", i), Roles: []string{"master", "node", "etcd"}})
-	}
-	for i := range o.Nodes {
-		s.Hosts = append(s.Hosts, hostState{Name: fmt.Sprintf("node-%d", i), Roles: []string{"node"}})
-	}
+	s.Hosts = o.hosts()
 	for i := range s.Hosts {
 		s.Hosts[i].Machine = fmt.Sprintf("d%sh%d", s.ID[:6], i)
 		u := randomHex(16)
 		s.Hosts[i].UUID = strings.Join([]string{u[:8], u[8:12], "4" + u[13:16], "8" + u[17:20], u[20:]}, "-")
 	}
 	return s, nil
+}
+
+// hosts names the hosts and their roles.
+func (o *Options) hosts() []hostState {
+	var out []hostState
+	add := func(n int, name string, roles ...string) {
+		for i := range n {
+			out = append(out, hostState{Name: fmt.Sprintf("%s-%d", name, i), Roles: roles})
+		}
+	}
+	add(o.Masters, "master", "master", "node")
+	for i := range o.Members {
+		out[i].Roles = []string{"master", "node", "etcd"}
+	}
+	add(o.Nodes, "node", "node")
+	add(o.Etcds, "etcd", "etcd")
+	add(o.Spares, "spare", "new_etcd")
+	return out
+}
+
+// shape tells labs that can stand for one another from those that cannot.
+func (s *state) shape() string {
+	out := fmt.Sprintf("etcd %s, offered %s, closed %t:", s.Etcd, s.Offers, s.Closed)
+	for _, h := range s.Hosts {
+		out += fmt.Sprint(" ", h.Name, h.Roles)
+	}
+	return out
+}
+
+func (o *Options) shape() string {
+	s := state{Etcd: o.Etcd, Offers: o.SpareEtcd, Closed: o.Closed, Hosts: o.hosts()}
+	return s.shape()
 }
 
 func randomHex(n int) string {
