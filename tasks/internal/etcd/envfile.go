@@ -14,61 +14,86 @@ const (
 
 var varName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 
+// Assignment is one NAME=VALUE of an EnvironmentFile. Offsets are bytes of the text.
+type Assignment struct {
+	Name  string
+	Value string // without its quotes
+	Start int    // the first byte of the name
+	From  int    // the first byte of the value as written
+	To    int    // behind it, before the line's end
+}
+
 // ParseEnvironmentFile reads systemd's EnvironmentFile syntax: comments with #
 // or ;, quotes, backslashes, lines that go on after a backslash. Lines without
 // a variable are passed over, as systemd does.
 func ParseEnvironmentFile(s string) (map[string]string, error) {
-	if len(s) > MaxSettings {
-		return nil, fmt.Errorf("the settings are longer than %d bytes", MaxSettings)
+	list, err := Assignments(s)
+	if err != nil {
+		return nil, err
 	}
 	vars := map[string]string{}
-	s = strings.ReplaceAll(s, "\r\n", "\n")
-	for s != "" {
-		s = strings.TrimLeft(s, " \t\n")
-		if s == "" {
-			break
-		}
-		if s[0] == '#' || s[0] == ';' {
-			_, s = line(s)
-			continue
-		}
-		end := strings.IndexAny(s, "=\n")
-		if end < 0 || s[end] == '\n' {
-			_, s = line(s)
-			continue
-		}
-		key := strings.TrimSpace(s[:end])
-		value, rest := envValue(s[end+1:])
-		s = rest
-		if !varName.MatchString(key) {
-			continue
-		}
-		if vars[key] = value; len(vars) > maxVars {
-			return nil, fmt.Errorf("more than %d settings", maxVars)
-		}
+	for _, a := range list {
+		vars[a.Name] = a.Value
 	}
 	return vars, nil
 }
 
-func line(s string) (first, rest string) {
-	first, rest, _ = strings.Cut(s, "\n")
-	return first, rest
+// Assignments lists those of an EnvironmentFile in order: the last one of a
+// name is the one that counts.
+func Assignments(s string) ([]Assignment, error) {
+	if len(s) > MaxSettings {
+		return nil, fmt.Errorf("the settings are longer than %d bytes", MaxSettings)
+	}
+	var out []Assignment
+	for at := 0; at < len(s); {
+		if strings.IndexByte(" \t\r\n", s[at]) >= 0 {
+			at++
+			continue
+		}
+		end := strings.IndexAny(s[at:], "=\n")
+		if s[at] == '#' || s[at] == ';' || end < 0 || s[at+end] == '\n' {
+			if at += strings.IndexByte(s[at:]+"\n", '\n'); at < len(s) {
+				at++
+			}
+			continue
+		}
+		a := Assignment{Name: strings.TrimSpace(s[at : at+end]), Start: at, From: at + end + 1}
+		for a.From < len(s) && (s[a.From] == ' ' || s[a.From] == '\t') {
+			a.From++
+		}
+		var n int
+		a.Value, n = envValue(s[a.From:])
+		a.To, at = a.From+n, a.From+n
+		if strings.HasSuffix(s[a.From:a.To], "\r") && strings.HasPrefix(s[at:], "\n") {
+			a.To--
+		}
+		if !varName.MatchString(a.Name) {
+			continue
+		}
+		if out = append(out, a); len(out) > maxVars {
+			return nil, fmt.Errorf("more than %d settings", maxVars)
+		}
+	}
+	return out, nil
 }
 
-// envValue reads a value up to the end of its line; quotes may hold line breaks.
-func envValue(s string) (value, rest string) {
+// envValue reads a value and gives the length of its text up to the end of
+// its line; quotes may hold line breaks.
+func envValue(s string) (value string, n int) {
 	var b strings.Builder
 	keep, quote := 0, byte(0) // blanks behind keep are dropped when the value ends there
-	s = strings.TrimLeft(s, " \t")
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
+		case strings.HasPrefix(s[i:], "\r\n"): // as if the \r were not there
 		case quote == 0 && c == '\n':
-			return b.String()[:keep], s[i+1:]
+			return b.String()[:keep], i
 		case quote != '\'' && c == '\\' && i+1 < len(s):
 			i++
 			switch {
 			case s[i] == '\n': // goes on
+			case strings.HasPrefix(s[i:], "\r\n"):
+				i++
 			case quote == '"' && !strings.ContainsRune("\"\\`$", rune(s[i])):
 				b.WriteByte('\\')
 				b.WriteByte(s[i])
@@ -87,7 +112,7 @@ func envValue(s string) (value, rest string) {
 			}
 		}
 	}
-	return b.String()[:keep], ""
+	return b.String()[:keep], len(s)
 }
 
 // Words splits a line as systemd does: blanks part, quotes and backslashes hold together.
