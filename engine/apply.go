@@ -56,7 +56,8 @@ func (a *applier) run(ctx context.Context, p task.Plan, self string) map[string]
 	// Finally outlives an interrupt: what was stopped must be started again.
 	fin := context.WithoutCancel(ctx)
 	for _, st := range p.Finally {
-		_ = a.step(fin, st, self)
+		err := a.step(fin, st, self)
+		a.admission.end(orSelf(st.Host, self), err != nil)
 	}
 	return a.done
 }
@@ -176,7 +177,7 @@ func (a *applier) step(ctx context.Context, st task.Step, self string) (err erro
 	}
 	defer release()
 	if a.admission != nil {
-		if err := a.admission.claim(ctx, host, st.Change); err != nil {
+		if err := a.admission.claim(ctx, host, st); err != nil {
 			return err
 		}
 	}

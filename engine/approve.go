@@ -272,11 +272,15 @@ func (it *item) admit(ctx context.Context, plan task.Plan) (*admission, error) {
 	if err := it.r.allow(ctx, o); err != nil {
 		return nil, err
 	}
-	a := &admission{r: it.r, s: it.s, whole: true}
+	a := &admission{r: it.r, s: it.s, whole: true, steps: plan.Changes()}
 	if highest(o.risky) >= change.Disruptive {
 		ignore, err := it.sc.flag(it.s.IgnoreErrors)
 		if err := a.enter(ctx, it.target, err == nil && ignore); err != nil {
 			return nil, err
+		}
+		asks := slices.ContainsFunc(o.risky, func(st task.Step) bool { return len(a.concerned(ctx, it.target, st)) > 0 })
+		if !asks {
+			return a, nil
 		}
 		if err := a.reserve(ctx, it.target); err != nil {
 			a.leave(it.target, false)

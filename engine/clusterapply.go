@@ -28,7 +28,7 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		release, err := m.it.link.take(ctx, nil)
 		return r.changeHost(name, m.it), release, err
 	})
-	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s}
+	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s, steps: plan.Changes()}
 	if err := r.beforeCluster(ctx, s, plan, members); err != nil {
 		for _, m := range members {
 			m.res.err = together(m.res.err, err)

@@ -30,6 +30,16 @@ type Gate interface {
 	Claim(ctx context.Context, c Claim) (release func(), err error)
 }
 
+// Bystander is a Gate that can tell, without waiting for its turn, that a change
+// is none of its business. It is asked once for each change of a plan, of
+// several hosts at the same time.
+type Bystander interface {
+	Gate
+	// Concerned is false only where it is certain that Claim would agree and hold
+	// nothing. It may read Claim.Host, within GateLimit.
+	Concerned(ctx context.Context, c Claim) bool
+}
+
 // Limits on a gate's judgement. They are printed by --help.
 const (
 	GateLimit    = 2 * time.Minute
@@ -41,17 +51,25 @@ type Claim struct {
 	Run    string
 	Step   string // title
 	Task   string
+	Undoes string // of an undo: the task whose change is taken back
 	Host   string // where the change happens
 	Change change.Change
+	// Next is what the plan does on Host after Change, in order, Finally last. A
+	// failure before it may keep all but Finally from being done.
+	Next []change.Change
 	// Inventory is every host of every group, in inventory order, whatever play,
 	// batch and --limit say; "all" has all of them.
 	Inventory map[string][]string
-	// Check tells that nothing will be done: what is read is what earlier steps
-	// would leave, and release is called at once.
+	// Check tells that nothing will be done: what is read is what earlier steps,
+	// and this plan itself, would leave, and release is called at once.
 	Check bool
 	// Read looks at any host of the inventory as it is now. A host that cannot be
 	// reached is an error.
 	Read func(ctx context.Context, host string) (task.Reader, error)
+	// Live is Read, also in a dry run as the host is and not as it would be.
+	Live func(ctx context.Context, host string) (task.Reader, error)
+	// Warn says what people should know of a change that is agreed to.
+	Warn func(text, hint string)
 }
 
 // GateError is a gate's refusal.
@@ -101,16 +119,21 @@ func (g *gatekeeper) release(claims []func()) {
 }
 
 // claim asks the gates about one change. What they grant is held until the
-// admission is left by that host.
-func (a *admission) claim(ctx context.Context, host string, c change.Change) error {
-	if c.Risk() == change.Safe || len(a.r.opt.Gates) == 0 {
+// admission is left by that host; where they hold nothing, others may go on.
+func (a *admission) claim(ctx context.Context, host string, st task.Step) error {
+	gates := a.concerned(ctx, host, st)
+	if len(gates) == 0 {
 		return nil
 	}
 	if err := a.reserve(ctx, host); err != nil {
 		return err
 	}
-	for _, g := range a.r.opt.Gates {
-		release, err := a.r.judgedBy(ctx, g, a.s, host, c)
+	c := a.r.claimOf(a.s, host, st, after(a.steps, host, st.Change))
+	c.Warn = func(text, hint string) {
+		a.r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: a.r.play.Title(), Host: host, Step: a.s.Title(), StepID: a.s.ID, Text: text, Hint: hint})
+	}
+	for _, g := range gates {
+		release, err := a.r.judgedBy(ctx, g, c)
 		if err != nil {
 			return err
 		}
@@ -122,7 +145,79 @@ func (a *admission) claim(ctx context.Context, host string, c change.Change) err
 			})
 		}
 	}
+	a.yield(host)
 	return nil
+}
+
+// concerned are the gates that must be asked about a step; each is asked once
+// in a plan whether it is one of them.
+func (a *admission) concerned(ctx context.Context, host string, st task.Step) []Gate {
+	if len(a.r.opt.Gates) == 0 || st.Change.Risk() == change.Safe {
+		return nil
+	}
+	a.mu.Lock()
+	gates, known := a.minds[st.Change]
+	a.mu.Unlock()
+	if known {
+		return gates
+	}
+	gates = a.r.concerned(ctx, a.r.claimOf(a.s, host, st, after(a.steps, host, st.Change)))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.minds == nil {
+		a.minds = map[change.Change][]Gate{}
+	}
+	a.minds[st.Change] = gates
+	return gates
+}
+
+func (r *run) concerned(ctx context.Context, c Claim) []Gate {
+	var out []Gate
+	for _, g := range r.opt.Gates {
+		b, ok := g.(Bystander)
+		if !ok {
+			out = append(out, g)
+			continue
+		}
+		minds := true // also when it does not come to an answer
+		_, _ = within(ctx, "a gate", GateLimit, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, recovered(func() error { minds = b.Concerned(ctx, c); return nil })
+		})
+		if minds {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// after are the changes of a plan on a host behind one of them.
+func after(steps []task.Step, host string, c change.Change) []change.Change {
+	var out []change.Change
+	found := false
+	for _, st := range steps {
+		if st.Host != "" && st.Host != host {
+			continue
+		}
+		if found {
+			out = append(out, st.Change)
+		}
+		found = found || st.Change == c
+	}
+	return out
+}
+
+// yield gives the turn back where no gate holds anything for the host.
+func (a *admission) yield(host string) {
+	a.mu.Lock()
+	claims := a.claims[host]
+	idle := len(claims) == 1 // the turn itself
+	if idle {
+		delete(a.claims, host)
+	}
+	a.mu.Unlock()
+	if idle {
+		a.r.gatekeeper.release(claims)
+	}
 }
 
 // reserve waits until no other host holds a claim, once in a host's part.
@@ -130,7 +225,7 @@ func (a *admission) reserve(ctx context.Context, host string) error {
 	a.mu.Lock()
 	first := len(a.claims[host]) == 0
 	a.mu.Unlock()
-	if !first || len(a.r.opt.Gates) == 0 {
+	if !first {
 		return nil
 	}
 	if err := a.r.gatekeeper.take(ctx); err != nil {
@@ -162,14 +257,21 @@ func (a *admission) hold(host string, release func()) {
 	a.claims[host] = append(a.claims[host], release)
 }
 
-func (r *run) judgedBy(ctx context.Context, g Gate, s *playbook.BoundStep, host string, c change.Change) (func(), error) {
-	claim := Claim{
-		Run: r.opt.RunID, Step: s.Title(), Task: s.Task, Host: host, Change: c, Check: r.opt.Check,
+func (r *run) claimOf(s *playbook.BoundStep, host string, st task.Step, next []change.Change) Claim {
+	return Claim{
+		Run: r.opt.RunID, Step: s.Title(), Task: s.Task, Undoes: st.Of, Host: host, Change: st.Change, Next: next, Check: r.opt.Check,
 		Inventory: maps.Clone(r.opt.Inventory.GroupMap()),
-		Read:      func(ctx context.Context, name string) (task.Reader, error) { return r.readerOf(ctx, s, name) },
+		Read: func(ctx context.Context, name string) (task.Reader, error) {
+			return r.readerOf(ctx, s, name, r.opt.Check)
+		},
+		Live: func(ctx context.Context, name string) (task.Reader, error) { return r.readerOf(ctx, s, name, false) },
+		Warn: func(string, string) {},
 	}
+}
+
+func (r *run) judgedBy(ctx context.Context, g Gate, c Claim) (func(), error) {
 	return within(ctx, "a gate", GateLimit, func(ctx context.Context) (release func(), err error) {
-		panicked := recovered(func() error { release, err = g.Claim(ctx, claim); return nil })
+		panicked := recovered(func() error { release, err = g.Claim(ctx, c); return nil })
 		var known *GateError
 		var unknown *change.UnknownError
 		switch err = together(err, panicked); {
@@ -177,16 +279,16 @@ func (r *run) judgedBy(ctx context.Context, g Gate, s *playbook.BoundStep, host 
 			return release, err
 		case errors.As(err, &known):
 			if known.Host == "" {
-				known.Host = host
+				known.Host = c.Host
 			}
 			return nil, err
 		}
-		return nil, &GateError{Host: host, Reason: "a gate could not judge: " + err.Error()}
+		return nil, &GateError{Host: c.Host, Reason: "a gate could not judge: " + err.Error()}
 	})
 }
 
 // readerOf reads a host outside its turn: the gates look, they do not queue.
-func (r *run) readerOf(ctx context.Context, s *playbook.BoundStep, name string) (task.Reader, error) {
+func (r *run) readerOf(ctx context.Context, s *playbook.BoundStep, name string, foreseen bool) (task.Reader, error) {
 	l, err := r.connect(ctx, name)
 	if err != nil {
 		return nil, err
@@ -197,7 +299,7 @@ func (r *run) readerOf(ctx context.Context, s *playbook.BoundStep, name string) 
 		return nil, err
 	}
 	base := reader.New(l.conn, as)
-	if r.opt.Check {
+	if foreseen {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return limited{Reader: change.Over(base, h.overlay.Clone())}, nil
@@ -213,11 +315,15 @@ func (r *run) foretell(ctx context.Context, s *playbook.BoundStep, self string, 
 			continue
 		}
 		host := orSelf(st.Host, self)
-		for _, g := range r.opt.Gates {
+		c := r.claimOf(s, host, st, after(steps, host, st.Change))
+		c.Warn = func(text, hint string) {
+			found = append(found, task.Finding{Host: host, Status: task.Warn, Text: text, Hint: hint})
+		}
+		for _, g := range r.concerned(ctx, c) {
 			if err := r.gatekeeper.take(ctx); err != nil {
 				return found, err
 			}
-			release, err := r.judgedBy(ctx, g, s, host, st.Change)
+			release, err := r.judgedBy(ctx, g, c)
 			if release != nil {
 				r.gatekeeper.release([]func(){release})
 			}

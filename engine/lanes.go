@@ -82,11 +82,13 @@ func (r *run) lanesOf(s *playbook.BoundStep, host string) []string {
 type admission struct {
 	r     *run
 	s     *playbook.BoundStep
-	whole bool // held to the end of the plan, not of a host's part of a stage
+	whole bool        // held to the end of the plan, not of a host's part of a stage
+	steps []task.Step // of the plan
 
 	mu      sync.Mutex
 	inside  map[string]bool // hosts in their lanes
 	claims  map[string][]func()
+	minds   map[change.Change][]Gate // who is to be asked about a change
 	lenient bool
 }
 

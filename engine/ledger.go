@@ -45,7 +45,7 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 	if err != nil {
 		return change.Outcome{}, err
 	}
-	made := journal.Change{Host: h.Name, As: h.As, Kind: c.Kind(), Summary: l.r.opt.Redactor.Redact(c.Summary()), Data: raw}
+	made := journal.Change{Host: h.Name, Task: l.r.taskOf(l.at.Step), As: h.As, Kind: c.Kind(), Summary: l.r.opt.Redactor.Redact(c.Summary()), Data: raw}
 	if out, ok := l.made(h.Name, c); ok {
 		return out, nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
 )
 
 // InDoubtError: a change was begun by an earlier controller, and nobody can
@@ -170,11 +171,49 @@ func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, 
 			return err
 		}
 		r.emit(event.Event{Kind: event.Note, Host: h.name(), StepID: p.at.Step, Text: "left over by the end of the last controller: " + c.Summary()})
-		if _, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(h.name(), l.conn, p.c.As), c); err != nil {
+		if err := r.finish(ctx, h.name(), p.at, func(ctx context.Context) error {
+			_, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(h.name(), l.conn, p.c.As), c)
+			return err
+		}, c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// finish does a change that an earlier controller left over; the gates are asked as ever.
+func (r *run) finish(ctx context.Context, host string, at journal.Place, do func(context.Context) error, c change.Change) error {
+	s := r.stepAt(at.Step)
+	if s == nil {
+		return do(ctx)
+	}
+	a := &admission{r: r, s: s}
+	err := a.claim(ctx, host, task.Step{Change: c})
+	if err == nil {
+		err = do(ctx)
+	}
+	a.leave(host, err != nil)
+	return err
+}
+
+// stepAt finds a step or handler by its place; nil where the playbook has none there.
+func (r *run) stepAt(id string) *playbook.BoundStep {
+	for _, p := range r.opt.Playbook.Plays {
+		for _, s := range slices.Concat(p.Steps, p.Handlers) {
+			if s.ID == id {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// taskOf is the name of the task at a place.
+func (r *run) taskOf(id string) string {
+	if s := r.stepAt(id); s != nil {
+		return s.Task
+	}
+	return ""
 }
 
 // onHost is what changes are applied to outside of any step.

@@ -89,6 +89,7 @@ func (p *undoPart) login() map[string]any {
 // undoStep is one change of the run and what takes it back.
 type undoStep struct {
 	was     string // its summary
+	task    string // that made it; "" where the journal is older than that
 	made    change.Change
 	doubt   bool // nobody heard how it ended
 	inverse []change.Change
@@ -100,7 +101,7 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 		if !undoable(m, s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) {
 			continue
 		}
-		u := undoStep{was: s.Change.Summary, doubt: s.State == journal.Intent}
+		u := undoStep{was: s.Change.Summary, task: s.Change.Task, doubt: s.State == journal.Intent}
 		for _, kept := range s.Inverse {
 			c, err := change.Decode(kept.Kind, kept.Data, change.DecodeOptions{Open: opt.OpenBlob})
 			if err != nil {
@@ -143,6 +144,7 @@ type undoParams struct {
 // undoState is what Check finds of each change of a host.
 type undoState struct {
 	Do       []change.Change
+	Of       []string // the task whose change each of Do takes back
 	Left     []change.Missed
 	Findings []task.Finding
 }
@@ -179,6 +181,7 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 			return s, err
 		}
 		s.mark(step)
+		already := len(s.Do)
 		for _, c := range inverse {
 			ours, err := u.look(ctx, over, overlay, c, &s)
 			if err != nil {
@@ -187,6 +190,9 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 			if !ours {
 				break // what follows builds on it
 			}
+		}
+		for range s.Do[already:] {
+			s.Of = append(s.Of, step.task)
 		}
 	}
 	return s, nil
@@ -339,6 +345,9 @@ func (s *undoState) warn(text, hint string) {
 // Plan is what Check found.
 func (u undoer) Plan(in task.Input[undoParams, undoState]) (task.Plan, error) {
 	p := task.Do(in.State.Do...)
+	for i, of := range in.State.Of {
+		p.Stages[0].Steps[i].Of = of
+	}
 	p.Findings, p.Missed = in.State.Findings, in.State.Left
 	return p, nil
 }

@@ -53,7 +53,8 @@ type Record struct {
 // Change is a change as the journal keeps it: enough to look whether it
 // was made, and, of an inverse, to make it.
 type Change struct {
-	Host    string          `json:"host"` // the target
+	Host    string          `json:"host"`           // the target
+	Task    string          `json:"task,omitempty"` // that made it
 	As      string          `json:"as,omitempty"`
 	Kind    string          `json:"kind"`
 	Summary string          `json:"summary"`

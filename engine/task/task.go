@@ -118,6 +118,7 @@ type Stage struct {
 type Step struct {
 	Host   string
 	Change change.Change
+	Of     string // of the engine's undo alone: the task whose change this takes back
 }
 
 // Finding is one judgement about a host (or, with Host "", the cluster).
