@@ -8,7 +8,8 @@ import (
 )
 
 // compare tells where a step came out otherwise than the forecast of this run
-// said. What was unknown, failed or was tried several times is not compared.
+// said. What was unknown, failed, was tried several times or was done before a
+// resume, and so before its forecast, is not compared.
 func (r *run) compare(h *host, s *playbook.BoundStep, res *result) {
 	if r.foreseen == nil || isLost(res.err) {
 		return
@@ -36,7 +37,7 @@ func (r *run) compare(h *host, s *playbook.BoundStep, res *result) {
 
 // difference is what to say of a forecast that did not come true; "" of one that did.
 func difference(o *seen, it *result) string {
-	if it.status == event.Failed || it.status == event.Ignored || it.attempts > 1 {
+	if it.recalled || it.status == event.Failed || it.status == event.Ignored || it.attempts > 1 {
 		return ""
 	}
 	changed := it.outcome.Changed

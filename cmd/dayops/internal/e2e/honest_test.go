@@ -22,10 +22,22 @@ import (
 
 const honestStates = 5
 
+// honestElsewhere are tasks whose start states no row can make, and the tests
+// that hold them to their word.
+func honestElsewhere() map[string]string {
+	return map[string]string{
+		"reboot":      "TestHonestReboot: start states do not outlive it",
+		"etcd_health": "TestEtcdHealth: whole clusters",
+	}
+}
+
 // Every task is in the table, and of each row the forecast is given for every state.
 func TestHonestTableIsWhole(t *testing.T) {
 	t.Parallel()
-	in, ids := map[string]bool{"reboot": true}, map[string]bool{} // reboot is not in it yet: start states do not outlive it
+	in, ids := map[string]bool{}, map[string]bool{}
+	for task := range honestElsewhere() {
+		in[task] = true
+	}
 	for _, r := range honestTable() {
 		require.False(t, ids[r.id], "two rows %s", r.id)
 		in[r.task], ids[r.id] = true, true

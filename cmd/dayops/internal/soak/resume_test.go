@@ -22,15 +22,17 @@ func TestResume(t *testing.T) {
 	labtest.Asked(t)
 	l := labtest.Own(t, labtest.Options{Nodes: 3})
 	for name, test := range map[string]func(*testing.T, *desk, []*labtest.Host){
-		"a killed command can be known by nobody": unknowable,
-		"the session is killed":                   session,
-		"the host is cut off":                     cut,
-		"interrupted":                             interrupted,
-		"only what failed":                        retry,
-		"playbook or inventory changed":           stale,
-		"one inventory, two runs":                 sameInventory,
-		"commands on this machine":                here,
-		"races for a host":                        races,
+		"a killed command can be known by nobody":  unknowable,
+		"the session is killed":                    session,
+		"the host is cut off":                      cut,
+		"interrupted":                              interrupted,
+		"only what failed":                         retry,
+		"playbook or inventory changed":            stale,
+		"one inventory, two runs":                  sameInventory,
+		"commands on this machine":                 here,
+		"races for a host":                         races,
+		"undone on some hosts, but for some paths": undoneInPart,
+		"a plan that was being applied":            applied,
 	} {
 		t.Run(name, func(t *testing.T) {
 			everywhere(t, l.Hosts(), "rm -rf /srv/soak /var/lib/dayops /tmp/inside && mkdir /srv/soak")

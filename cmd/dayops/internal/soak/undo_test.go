@@ -230,7 +230,7 @@ func TestUndo(t *testing.T) {
 	for _, part := range []struct {
 		name string
 		do   func(*undoBench)
-	}{{"every deed", undoEveryDeed}, {"random", undoRandom}, {"story", undoStories}} {
+	}{{"every deed", undoEveryDeed}, {"units", undoUnits}, {"packages", undoPackages}, {"random", undoRandom}, {"story", undoStories}} {
 		t.Run(part.name, func(t *testing.T) {
 			defer func(was testing.TB) { b.t = was }(b.t)
 			b.t = t
