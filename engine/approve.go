@@ -189,7 +189,11 @@ func (r *run) ask(ctx context.Context, a Ask) bool {
 	if r.interrupted(ctx) {
 		return false
 	}
-	return r.opt.Approver(ctx, r.clean(a))
+	yes := r.opt.Approver(ctx, r.clean(a))
+	if yes {
+		r.emit(event.Event{Kind: event.Note, Text: fmt.Sprintf("approved at the terminal: %s changes on %s", a.Need, list(a.Hosts)), Hosts: a.Hosts})
+	}
+	return yes
 }
 
 // clean takes secrets out of what a person is asked.

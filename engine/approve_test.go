@@ -165,6 +165,7 @@ func TestApprovalByAPerson(t *testing.T) {
 		}}}, asked)
 		if yes {
 			require.Len(t, w.lines("log"), 6)
+			require.Contains(t, w.all(), "approved at the terminal: destructive changes on h1, h2")
 			continue
 		}
 		require.Empty(t, w.lines("log"))

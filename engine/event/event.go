@@ -11,7 +11,7 @@ const Version = 1
 type Kind string
 
 const (
-	RunStart    Kind = "run_start"   // Text: playbook as given; Data: inventory, hosts, forks, check
+	RunStart    Kind = "run_start"   // Text: playbook as given; Data: inventory, forks, check, who, approved (beforehand, by -y or --approve)
 	PlayStart   Kind = "play_start"  // Play, Hosts
 	PlaySkip    Kind = "play_skip"   // Play, Text: why (no host in the pattern)
 	BatchStart  Kind = "batch_start" // Play, Hosts, Done: number of the batch, of Total; only when there are several

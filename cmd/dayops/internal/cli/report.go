@@ -64,6 +64,8 @@ func (a *app) form(f reportFlags) (func(*view.Report, io.Writer) error, error) {
 		return (*view.Report).WriteJUnit, nil
 	case f.json, !some && ext == ".json":
 		return (*view.Report).WriteJSON, nil
+	case !some && ext != "" && ext != ".html" && ext != ".htm":
+		return nil, usage("--html, --junit or --json says what to write", "no report is written as %q", ext)
 	case f.file == "" && view.IsTerminal(a.out):
 		return nil, usage("-o FILE.html; or --junit, --json", "HTML is not for a terminal")
 	}
