@@ -20,6 +20,16 @@ type builder struct {
 	spent    int             // hosts and variables set so far, repetitions included
 	full     bool            // a limit was reported; what follows is not read
 	edges    map[edge]*strictyaml.Node
+	onEntry  func(entry) // where it is not nil: told of each entry of hosts
+}
+
+// entry is one entry of hosts, as a source has it in a group.
+type entry struct {
+	group string
+	text  string // as written: "node[1:3]", "web1:2222"
+	names []string
+	vars  int
+	at    source.Pos
 }
 
 // edge is one parent-child relation; builder.edges has the place that made it.
@@ -123,6 +133,9 @@ func (b *builder) entry(g *Group, text string, key *strictyaml.Node, vars []stri
 		b.full = true
 		b.mistakes.Add(key.Mistake(fmt.Sprintf("the hosts have more than %d variables together", MaxEntries), "variables that many hosts share belong to a group"))
 		return
+	}
+	if b.onEntry != nil {
+		b.onEntry(entry{g.Name, text, names, len(vars), key.Pos})
 	}
 	conflicts := map[string]bool{}
 	for _, name := range names {

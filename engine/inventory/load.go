@@ -119,14 +119,19 @@ func (b *builder) folder(dir string) {
 }
 
 func (b *builder) file(path string) {
-	data, mode, ok := b.readFile(path)
-	if !ok {
-		return
+	if data, mode, ok := b.readFile(path); ok {
+		b.text(path, data, mode&0o111 != 0 && isProgram(data))
 	}
+}
+
+func isProgram(data []byte) bool { return bytes.HasPrefix(data, []byte("#!")) }
+
+// text reads what stands in a file.
+func (b *builder) text(path string, data []byte, program bool) {
 	at := source.Pos{File: path, Line: 1, Col: 1}
 	ext := strings.ToLower(filepath.Ext(path))
 	switch {
-	case mode&0o111 != 0 && strings.HasPrefix(string(data), "#!"):
+	case program:
 		b.mistakes.Add(&source.Mistake{Pos: at, Text: "this is a program: dynamic inventories are not supported yet",
 			Hint: "save what it prints: ansible-inventory -i " + path + " --list --yaml > hosts.yml"})
 	case ext == ".toml":

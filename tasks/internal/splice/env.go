@@ -13,8 +13,9 @@ import (
 var (
 	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	envPlain = regexp.MustCompile(`^[A-Za-z0-9_./:=,@%+\[\]-]*$`) // means itself to systemd and to a shell, without quotes
-	envNever = "'\"\\`$!"                                         // systemd and a shell read these differently
 )
+
+const envNever = "'\"\\`$!" // systemd and a shell read these differently
 
 // SetVariable gives a variable of an EnvironmentFile a value: in its last
 // assignment, which is the one that counts, with the quotes that stand there;

@@ -71,6 +71,9 @@ func findOption(p place, text, name string) (*option, error) {
 	if !strings.HasPrefix(name, "-") || strings.ContainsAny(name, "= ,") {
 		return nil, fmt.Errorf("%q is not an option", name)
 	}
+	if len(text) > maxText {
+		return nil, p.byHand(0, "the file is longer than 1 MiB")
+	}
 	root, err := strictyaml.ParseWritten(p.file, text)
 	if err != nil {
 		return nil, y.wrong(err)

@@ -25,8 +25,10 @@ type Item struct{ Old, New string }
 
 // Bounds of one edit.
 const (
-	maxItems = 1000
-	maxWord  = 4096 // bytes
+	maxText    = 1 << 20 // bytes
+	maxItems   = 1000
+	maxRepeats = 20   // of one word that is removed
+	maxWord    = 4096 // bytes
 )
 
 // Edited gives the list after the edits, one after the other. Adding what is

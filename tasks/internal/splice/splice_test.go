@@ -160,7 +160,9 @@ func TestEditOption(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, ok)
 
-	pod := func(command string) string { return "spec:\n  containers:\n  - name: x\n    command: " + command + "\n" }
+	pod := func(command string) string {
+		return "spec:\n  containers:\n  - name: x\n    command: " + command + "\n"
+	}
 	for _, c := range []struct{ text, want string }{
 		{pod(`["a", "--u=x"]`), pod(`["a", "--u=x,y"]`)},
 		{pod(`["a", "--u", "x"]`), pod(`["a", "--u", "x,y"]`)},

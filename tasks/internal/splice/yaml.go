@@ -45,6 +45,9 @@ func EditList(file, text string, path []string, edits ...Item) (string, error) {
 	if err := check(edits); err != nil {
 		return "", err
 	}
+	if len(text) > maxText {
+		return "", y.byHand(0, "the file is longer than 1 MiB")
+	}
 	have, err := List(file, text, path...)
 	if err != nil {
 		return "", y.wrong(err)
@@ -102,14 +105,15 @@ func (y *yamlEdit) list(path []string, edits []Item) error {
 	edits = slices.DeleteFunc(slices.Clone(edits), func(e Item) bool { return e.Old == e.New })
 	slices.SortStableFunc(edits, func(a, b Item) int { return min(len(a.Old), 1) - min(len(b.Old), 1) })
 	for _, e := range edits {
-		for range maxItems { // an old word may stand there several times
-			more, err := y.once(path, e)
-			if err != nil {
-				return err
+		more, err := true, error(nil)
+		for i := 0; more && err == nil; i++ { // an old word may stand there several times
+			if i > maxRepeats {
+				return y.byHand(0, e.Old+" stands too often in "+y.name)
 			}
-			if !more {
-				break
-			}
+			more, err = y.once(path, e)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -182,10 +186,9 @@ func (y *yamlEdit) plainList(l *strictyaml.Written) error {
 }
 
 var (
-	dash      = regexp.MustCompile(`^ *- +$`)
-	behind    = regexp.MustCompile(`^ *(?: #.*)?$`)
-	flowSpace = regexp.MustCompile(`^[ \r\n]*$`)
-	flowSep   = regexp.MustCompile(`^[ \r\n]*,[ \r\n]*$`)
+	dash    = regexp.MustCompile(`^ *- +$`)
+	behind  = regexp.MustCompile(`^ *(?: #.*)?$`)
+	flowSep = regexp.MustCompile(`^[ \r\n]*,[ \r\n]*$`)
 )
 
 // blockLine gives the text before a word of a list in block style, and checks
