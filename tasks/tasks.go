@@ -9,6 +9,7 @@ import (
 	"github.com/dayops/dayops/tasks/debug"
 	"github.com/dayops/dayops/tasks/entropy"
 	"github.com/dayops/dayops/tasks/etcdhealth"
+	"github.com/dayops/dayops/tasks/etcdrestart"
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
@@ -35,6 +36,7 @@ func All() *task.Registry {
 		debug.Define(),
 		entropy.Define(),
 		etcdhealth.Define(),
+		etcdrestart.Define(),
 		fetch.Define(),
 		file.Define(),
 		hostbackup.Define(),
