@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -261,6 +262,10 @@ func (r *run) tellRefused(err error) {
 			e.Details = append(e.Details, line)
 		}
 		e.Hosts, e.Hint = hostsIn(re.Steps), re.Type
+	}
+	var g *GateError
+	if errors.As(err, &g) {
+		e.Hint = g.Hint
 	}
 	r.emit(e)
 }

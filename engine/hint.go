@@ -25,8 +25,11 @@ func explain(host string, err error) (cause, hint string) {
 		lost    *conn.LostError
 		unreach *conn.UnreachableError
 		nobody  *NotInInventoryError
+		gate    *GateError
 	)
 	switch {
+	case errors.As(err, &gate):
+		return err.Error(), gate.Hint
 	case errors.As(err, &key):
 		return explainKey(cmp.Or(key.Host, host), key)
 	case errors.As(err, &auth):

@@ -2,6 +2,7 @@
 package tasks
 
 import (
+	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/assert"
 	"github.com/dayops/dayops/tasks/command"
@@ -9,10 +10,10 @@ import (
 	"github.com/dayops/dayops/tasks/debug"
 	"github.com/dayops/dayops/tasks/entropy"
 	"github.com/dayops/dayops/tasks/etcdhealth"
-	"github.com/dayops/dayops/tasks/etcdrestart"
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
+	"github.com/dayops/dayops/tasks/internal/etcdgate"
 	"github.com/dayops/dayops/tasks/lineinfile"
 	"github.com/dayops/dayops/tasks/ntp"
 	"github.com/dayops/dayops/tasks/pause"
@@ -36,7 +37,6 @@ func All() *task.Registry {
 		debug.Define(),
 		entropy.Define(),
 		etcdhealth.Define(),
-		etcdrestart.Define(),
 		fetch.Define(),
 		file.Define(),
 		hostbackup.Define(),
@@ -53,4 +53,11 @@ func All() *task.Registry {
 		template.Define(),
 		waitfor.Define(),
 	)
+}
+
+// Gates are asked before each change of a run that can disturb or lose
+// something. loseQuorum are the hosts on which the command line says that a loss
+// of the etcd quorum is meant.
+func Gates(loseQuorum []string) []engine.Gate {
+	return []engine.Gate{etcdgate.New(etcdgate.Options{LoseQuorum: loseQuorum})}
 }

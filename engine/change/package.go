@@ -41,16 +41,23 @@ func (p *Package) Diff() string { return "" }
 func (p *Package) Risk() Risk {
 	for _, list := range [][]string{p.Install, p.Remove} {
 		for _, n := range list {
-			if name := baseName(p.Manager, n); runs(name) && p.had(name) {
-				return Disruptive
+			for _, b := range p.Before {
+				if runs(b.Name) && p.names(n, b.Name) {
+					return Disruptive
+				}
 			}
 		}
 	}
 	return Safe
 }
 
-func (p *Package) had(name string) bool {
-	return slices.ContainsFunc(p.Before, func(b reader.Package) bool { return b.Name == name })
+// names tells whether n may ask for the installed package called name: an rpm
+// name may carry a version whose start cannot be told for sure.
+func (p *Package) names(n, name string) bool {
+	if p.Manager == "apt" {
+		return baseName(p.Manager, n) == name
+	}
+	return n == name || strings.HasPrefix(n, name+"-") || strings.HasPrefix(n, name+".")
 }
 
 // runs tells packages that bring a daemon that others rely on.

@@ -3,6 +3,7 @@ package change
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/dayops/dayops/engine/reader"
@@ -92,8 +93,13 @@ func (u *Unit) Risk() Risk {
 }
 
 // reliedOn tells the units whose stop disturbs a cluster: the store, the
-// container runtimes, the node, the control plane, the way in, the network.
+// container runtimes, the node, the control plane, the way in, the network; and
+// what holds others.
 func reliedOn(unit string) bool {
+	switch path.Ext(unit) {
+	case ".target", ".slice", ".scope", ".mount": // whatever is in them, or on them
+		return true
+	}
 	name := strings.TrimSuffix(strings.TrimSuffix(unit, ".service"), ".socket")
 	name, _, _ = strings.Cut(name, "@")
 	switch name {

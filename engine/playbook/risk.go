@@ -1,7 +1,9 @@
 package playbook
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/strictyaml"
@@ -36,6 +38,9 @@ func (b *binder) riskOf(s *BoundStep, literal any) change.Risk {
 			open = append(open, p.Key)
 		}
 	}
+	if s.Params != nil && s.Params.Kind == strictyaml.Scalar && templated(s.Params) {
+		open = []string{s.Def.FreeForm}
+	}
 	if len(open) == 0 {
 		return s.Def.MaxRisk(literal)
 	}
@@ -66,6 +71,9 @@ func (b *binder) highest(s *BoundStep, open []string, literal any) change.Risk {
 			tries = next
 		}
 	}
+	if plain := s.literals(open); plain != nil {
+		tries = append(tries, plain)
+	}
 	risk := s.Def.MaxRisk(literal)
 	for _, t := range tries {
 		if p, err := s.Def.Decode(t, vars.IsTemplate); err == nil {
@@ -73,6 +81,39 @@ func (b *binder) highest(s *BoundStep, open []string, literal any) change.Risk {
 		}
 	}
 	return risk
+}
+
+var inTemplate = regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}`)
+
+// literals are the parameters with what stands around templates: in
+// "systemctl restart {{ unit }}" the first two words are known. What a template
+// gives is a word that nobody can know, as a shell's variable. nil: there are no such.
+func (s *BoundStep) literals(open []string) *strictyaml.Node {
+	n := s.Params
+	if n != nil && n.Kind == strictyaml.Scalar {
+		if text, ok := around(n); ok {
+			return strictyaml.FromAny(text, n.Pos)
+		}
+		return nil
+	}
+	for _, p := range paramPairs(s.Params) {
+		if !slices.Contains(open, p.Key) || p.Value.Kind != strictyaml.Scalar {
+			continue
+		}
+		if text, ok := around(p.Value); ok {
+			n = with(n, p.Key, text)
+		}
+	}
+	if n == s.Params {
+		return nil
+	}
+	return n
+}
+
+func around(n *strictyaml.Node) (string, bool) {
+	const unknown = "$unknown"
+	text := strings.TrimSpace(inTemplate.ReplaceAllLiteralString(n.Raw, unknown))
+	return text, text != unknown && strings.Contains(text, unknown)
 }
 
 func paramPairs(n *strictyaml.Node) []strictyaml.Pair {

@@ -59,6 +59,7 @@ func Define() *task.Definition {
 		Doc:  "Runs a program on the host, without a shell.",
 		Long: "Pipes, redirections, && and variables are plain text to the program: use `shell` for those. " +
 			"What a command does to the host cannot be known beforehand; a plan says so and counts it as unknown unless creates, removes or check tell whether it would run. " +
+			program.Seen +
 			"It counts as changed each time it runs: say otherwise with changed_when. " +
 			"An exit code other than 0 fails the step: say otherwise with failed_when.",
 		Example: `- name: Which version of the API
@@ -76,8 +77,14 @@ func Define() *task.Definition {
 `,
 		FreeForm: "cmd",
 		Kind:     func(Params) task.Kind { return task.Action },
-		MaxRisk:  func(p Params) change.Risk { return p.Class() },
-		Result:   program.Result{},
+		MaxRisk: func(p Params) change.Risk {
+			argv, err := p.argv()
+			if err != nil {
+				argv = nil // Validate told about it
+			}
+			return p.Class(argv)
+		},
+		Result: program.Result{},
 	}, runner{})
 }
 

@@ -114,14 +114,16 @@ func Define() *task.Definition {
 }
 
 func maxRisk(p Params) change.Risk {
-	c := &change.Package{Manager: "apt", Latest: p.latest(), Refresh: p.UpdateCache}
+	c := &change.Package{Manager: "yum", Latest: p.latest(), Refresh: p.UpdateCache}
 	for _, n := range p.Name {
 		s := parse(n)
-		c.Before = append(c.Before, reader.Package{Name: s.name, Version: "0"})
+		for name := s.name; name != ""; name = name[:max(0, strings.LastIndex(name, "-"))] { // of rpm, a version may be part of it
+			c.Before = append(c.Before, reader.Package{Name: name, Version: "0"})
+		}
 		if p.absent() {
 			c.Remove = append(c.Remove, s.name)
 		} else {
-			c.Install = append(c.Install, n)
+			c.Install = append(c.Install, s.name)
 		}
 	}
 	fresh := *c

@@ -44,6 +44,7 @@ func Define() *task.Definition {
 		Name: "shell",
 		Doc:  "Runs a shell's text on the host: pipes, redirections, variables.",
 		Long: "The text goes to /bin/sh -c as it stands. Values from hosts or users in it must be quoted: {{ value | quote }}; `command` with argv needs no quoting. " +
+			program.Seen +
 			"Known beforehand, changed and failed are as for `command`.",
 		Example: `- name: How many pods run here
   shell: crictl ps -q | wc -l
@@ -58,7 +59,7 @@ func Define() *task.Definition {
 `,
 		FreeForm: "cmd",
 		Kind:     func(Params) task.Kind { return task.Action },
-		MaxRisk:  func(p Params) change.Risk { return p.Class() },
+		MaxRisk:  func(p Params) change.Risk { return p.Class(p.argv()) },
 		Result:   program.Result{},
 	}, runner{})
 }
@@ -74,11 +75,15 @@ func (runner) Plan(in task.Input[Params, program.State]) (task.Plan, error) {
 	if p.Skip(in.State) != "" {
 		return task.Plan{}, nil
 	}
+	return task.Do(p.Exec(p.argv())), nil
+}
+
+func (p Params) argv() []string {
 	shell := p.Executable
 	if shell == "" {
 		shell = "/bin/sh"
 	}
-	return task.Do(p.Exec([]string{shell, "-c", p.Cmd})), nil
+	return []string{shell, "-c", p.Cmd}
 }
 
 func (runner) Result(in task.Input[Params, program.State], out task.Outcome) any {

@@ -74,13 +74,16 @@ type Verdict struct {
 }
 
 // Stop weighs a stop or a restart of m. One that is down already costs nothing.
-func Stop(members []Member, m Member) Verdict {
+func Stop(members []Member, m Member) Verdict { return Without(members, m, "stopping") }
+
+// Without is Stop with another word for it: "rebooting the host of".
+func Without(members []Member, m Member, doing string) Verdict {
 	now := Count(members)
 	after := now
 	if !m.Learner && m.Healthy {
 		after.Healthy--
 	}
-	return now.verdict(after, after == now || after.Quorum(), "stopping "+m.Label())
+	return now.verdict(after, after == now || after.Quorum(), doing+" "+m.Label())
 }
 
 // Remove weighs taking m out of the cluster, which a quorum must agree to.

@@ -12,6 +12,7 @@ import (
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/hostfile"
+	"github.com/dayops/dayops/tasks/internal/words"
 )
 
 // Params are the parameters that command and shell have in common.
@@ -22,7 +23,7 @@ type Params struct {
 	Stdin           *string  `yaml:"stdin" doc:"text for the standard input; empty when not given"`
 	StdinAddNewline bool     `yaml:"stdin_add_newline" default:"true" doc:"end stdin with a line break"`
 	Check           []string `yaml:"check" split:" " doc:"program that only reads, as a list of words; when it exits with 0, there is nothing to do. It must be in the table of read-only programs"`
-	Risk            string   `yaml:"risk" default:"safe" enum:"safe,disruptive,destructive" doc:"what the command can cost; above safe it needs approval"`
+	Risk            string   `yaml:"risk" default:"safe" enum:"safe,disruptive,destructive" doc:"what the command can cost; above safe it needs approval. Literal words that stop what others rely on make it disruptive in any case"`
 }
 
 // Validate checks what the tags cannot say.
@@ -58,9 +59,11 @@ func (p Params) at(path string) string {
 	return hostfile.Clean(p.Chdir + "/" + path)
 }
 
-// Class is the risk that the playbook's author gave the command.
-func (p Params) Class() change.Risk {
-	return map[string]change.Risk{"disruptive": change.Disruptive, "destructive": change.Destructive}[p.Risk]
+// Class is the risk that the playbook's author gave the command, or that its
+// literal words show, whichever is higher.
+func (p Params) Class(argv []string) change.Risk {
+	said := map[string]change.Risk{"disruptive": change.Disruptive, "destructive": change.Destructive}[p.Risk]
+	return max(said, words.Risk(argv))
 }
 
 // State is what says whether the command is to run.
@@ -111,7 +114,7 @@ func (p Params) Skip(s State) string {
 
 // Exec is the change that runs argv.
 func (p Params) Exec(argv []string) *change.Exec {
-	e := &change.Exec{Argv: argv, Dir: p.Chdir, Class: p.Class()}
+	e := &change.Exec{Argv: argv, Dir: p.Chdir, Class: p.Class(argv)}
 	if p.Stdin != nil {
 		in := *p.Stdin
 		if p.StdinAddNewline && !strings.HasSuffix(in, "\n") {
@@ -181,6 +184,11 @@ func delta(d time.Duration) string {
 	us := d.Microseconds()
 	return fmt.Sprintf("%d:%02d:%02d.%06d", us/3600e6, us/60e6%60, us/1e6%60, us%1e6)
 }
+
+// Seen is for `dayops doc` of command and shell: which words are recognised.
+const Seen = "A command whose literal words stop or restart what others rely on, or the host, is disruptive whatever risk says, needs approval and is weighed by the etcd quorum gate (dayops doc approvals). " +
+	"Recognised are systemctl, service, reboot, shutdown, poweroff, halt, init, telinit, docker, podman, crictl, kill, pkill, killall, master-restart, etcdctl member add, remove and promote, and mv and rm of static pods' manifests; also behind sudo, env, timeout and the like, and in the text of a shell. " +
+	"No more than literal words is seen: not what a script, an alias, a package manager or any other program does. "
 
 // OldStyle refuses creates=... and the like among the words of a command:
 // Ansible reads them as parameters there, and a host must not get them as words.

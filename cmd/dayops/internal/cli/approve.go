@@ -13,6 +13,9 @@ import (
 	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/inventory"
+	"github.com/dayops/dayops/engine/source"
+	"github.com/dayops/dayops/tasks"
 )
 
 const approvalsDoc = `Every change has a risk, and a plan shows it:
@@ -48,7 +51,30 @@ the others of the group), unless the playbook says how many go at once:
 
 A gate is code that may refuse a change above safe, with its reason and arithmetic. It
 is asked before each such change, one at a time in the whole run; a dry run shows what
-it would refuse as a finding.
+it would refuse as a finding, and exit code 6 says that something was.
+
+The etcd quorum gate weighs every change of every task, command, handler and undo that
+stops, restarts, reboots or removes a host with an etcd member, over all members of the
+live cluster, in the inventory or not, limited or not:
+
+  3 voters, 2 healthy; stopping etcd-2 leaves 1, 2 are needed
+
+  a stop                 must leave a majority of the voters healthy
+  a restart, a reboot    the same with 3 or more voters, until the member is healthy
+                         again; the next host waits for that
+  of the only member     a restart is agreed to with a warning; a stop is refused
+  of one of two          is refused: two cannot do without one
+  of one that is down,   is always agreed to
+  or a learner
+  quorum lost already    a restart is agreed to with a warning; a stop is refused
+  members added, removed only with the quorum, and so that it stays
+  cluster unreadable     refused
+
+  --lose-quorum HOST     changes on this host are meant all the same; only on the
+                         command line, and not kept for a resume
+
+Of commands it sees no more than literal words (dayops doc command): a script that stops
+etcd is not recognised, nor is a package manager started by a command.
 `
 
 // approved is the highest risk that the command line approves.
@@ -67,6 +93,16 @@ func (f *flags) approved() (change.Risk, error) {
 		risk = max(risk, change.Disruptive)
 	}
 	return risk, nil
+}
+
+// gates are those of this command line.
+func (f *flags) gates(inv *inventory.Inventory) ([]engine.Gate, error) {
+	for _, h := range f.loseQuorum {
+		if !inv.Has(h) {
+			return nil, usage(source.DidYouMean(h, inv.Hosts()), "--lose-quorum=%s: there is no such host in the inventory", h)
+		}
+	}
+	return tasks.Gates(f.loseQuorum), nil
 }
 
 // approver asks at the terminal; nil when there is none to ask at.

@@ -83,13 +83,17 @@ func (a *app) options(f *flags, j *job) (engine.Options, error) {
 	if err != nil {
 		return engine.Options{}, err
 	}
+	gates, err := f.gates(j.inv)
+	if err != nil {
+		return engine.Options{}, err
+	}
 	red := &secret.Redactor{}
 	red.Add(login.Password.Reveal())
 	red.Add(login.BecomePassword.Reveal())
 	return engine.Options{
 		Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Redactor: red, Now: a.now,
 		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, HostDir: hostDir, Aside: aside,
-		Approve: approved, Retype: a.retype, Keep: j.keep, Saved: j.saved, Seal: j.seal, PlanTime: j.planTime,
+		Approve: approved, Gates: gates, Retype: a.retype, Keep: j.keep, Saved: j.saved, Seal: j.seal, PlanTime: j.planTime,
 		Answers: j.answers, LockExpiry: f.lockExpiry,
 		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },

@@ -48,6 +48,7 @@ type flags struct {
 
 	yes                 bool          // -y
 	approve             string        // the highest risk that is approved
+	loseQuorum          []string      // hosts on which a loss of the etcd quorum is meant
 	readOnly            bool          // the commands only read
 	lockExpiry          time.Duration // of the locks on hosts
 	applied, appliedSum string        // the saved plan that is applied, and its sum
@@ -98,6 +99,7 @@ func (f *flags) connectFlags(fs *pflag.FlagSet) {
 func (f *flags) changeFlags(fs *pflag.FlagSet) {
 	fs.BoolVarP(&f.yes, "yes", "y", false, "approve disruptive changes: restarts of what others rely on, reboots; never a loss of data")
 	fs.StringVar(&f.approve, "approve", "", "approve changes up to this risk without asking: disruptive or destructive")
+	fs.StringSliceVar(&f.loseQuorum, "lose-quorum", nil, "changes on this host may take the etcd quorum away, or cannot be weighed, and are meant all the same (repeatable)")
 	fs.DurationVar(&f.lockExpiry, "lock-expiry", guard.Expiry, "how long a host stays locked after the last sign of life of this program")
 }
 
