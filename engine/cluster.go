@@ -19,6 +19,7 @@ type member struct {
 	in   task.AnyInput
 	res  result
 	away bool // its condition is false: it has no part
+	ours bool // the control machine, which only steps of the plan name
 }
 
 // clusterStep checks every host of the batch, plans once with all of them in
@@ -39,12 +40,16 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 		return hosts
 	}
 	part := slices.DeleteFunc(slices.Clone(members), func(m *member) bool { return m.away })
-	if err := recovered(func() error { return r.clusterPlan(ctx, s, part) }); err != nil {
+	var control *member
+	if err := recovered(func() (err error) { control, err = r.clusterPlan(ctx, s, part); return err }); err != nil {
 		for _, m := range part {
 			if m.res.err == nil {
 				r.spoil(&m.res, err)
 			}
 		}
+	}
+	if control != nil {
+		members = append(members, control)
 	}
 	for _, m := range members {
 		if ctx.Err() != nil && outer.Err() == nil && errors.Is(m.res.err, context.DeadlineExceeded) {
@@ -139,22 +144,31 @@ func (r *run) checkMember(ctx context.Context, s *playbook.BoundStep, m *member)
 // clusterPlan plans once for all and does it, or tells it in a dry run. Hosts
 // that could not be read have their part in the plan, with their error. In a
 // dry run nothing can be said about any of them while one is unknown.
-func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []*member) error {
+// The control machine is one more member where the plan names it.
+func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []*member) (control *member, err error) {
 	var ins []task.AnyInput
 	concerned := false
+	files := r.inventoryFiles()
 	for _, m := range members {
 		if m.res.status == event.Unknown {
-			return m.in.Err
+			return nil, m.in.Err
 		}
+		m.in.Inventory = files
 		ins = append(ins, m.in)
 		concerned = concerned || !m.in.Reach
 	}
 	if !concerned {
-		return nil
+		return nil, nil
 	}
 	plan, err := s.Def.Plan(ins, r.clock(journal.Place{Step: s.ID}))
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if control, err = r.controlMachine(ctx, s, plan, members); err != nil {
+		return nil, err
+	}
+	if control != nil {
+		members = append(slices.Clone(members), control)
 	}
 	for _, m := range members {
 		m.res.in, m.res.planned = &m.in, stepsOf(plan, m.h.name())
@@ -171,11 +185,11 @@ func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []
 	}
 	for _, m := range members {
 		r.memberStatus(m)
-		if m.in.Err == nil {
+		if m.in.Err == nil && !m.ours {
 			m.res.own = s.Def.Result(m.in, m.res.outcome)
 		}
 	}
-	return nil
+	return control, nil
 }
 
 func (r *run) memberStatus(m *member) {

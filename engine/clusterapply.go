@@ -21,12 +21,12 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		return
 	}
 	a := r.applier(s, journal.Place{Step: s.ID}, clusterAction(s, members), func(ctx context.Context, name string) (change.Host, func(), error) {
-		m := memberNamed(members, name)
-		if m == nil || m.it == nil || m.it.link == nil {
-			return change.Host{}, nil, fmt.Errorf("%s has no part in this step", name)
+		h, link, err := r.memberHost(members, name)
+		if err != nil {
+			return h, nil, err
 		}
-		release, err := m.it.link.take(ctx, nil)
-		return r.changeHost(name, m.it), release, err
+		release, err := link.take(ctx, nil)
+		return h, release, err
 	})
 	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s, steps: plan.Changes()}
 	if err := r.beforeCluster(ctx, s, plan, members); err != nil {
@@ -50,6 +50,21 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 	}
 }
 
+// memberHost is what changes on a member are applied to. Its peers are the other
+// members; who reads one does not wait for its turn.
+func (r *run) memberHost(members []*member, name string) (change.Host, *link, error) {
+	m := memberNamed(members, name)
+	if m == nil || m.it == nil || m.it.link == nil {
+		return change.Host{}, nil, fmt.Errorf("%s has no part in this step", name)
+	}
+	h := r.changeHost(name, m.it)
+	h.Peer = func(_ context.Context, name string) (change.Host, error) {
+		h, _, err := r.memberHost(members, name)
+		return h, err
+	}
+	return h, m.it.link, nil
+}
+
 // clusterAction tells the kind of the task by the first host's parameters.
 func clusterAction(s *playbook.BoundStep, members []*member) bool {
 	i := slices.IndexFunc(members, func(m *member) bool { return m.it != nil && m.it.params != nil })
@@ -59,12 +74,15 @@ func clusterAction(s *playbook.BoundStep, members []*member) bool {
 // verifyCluster looks at all members again after a change: no host that has
 // changed and not failed may have anything left to do.
 func (r *run) verifyCluster(ctx context.Context, s *playbook.BoundStep, members []*member) {
-	ins := make([]task.AnyInput, len(members))
-	atOnce(r.forks(s), len(members), func(i int) {
-		ins[i] = members[i].in
+	hosts := slices.DeleteFunc(slices.Clone(members), func(m *member) bool { return m.ours })
+	ins := make([]task.AnyInput, len(hosts))
+	files := r.inventoryFiles()
+	atOnce(r.forks(s), len(hosts), func(i int) {
+		ins[i] = hosts[i].in
+		ins[i].Inventory = files
 		if ins[i].Err == nil {
 			ins[i].Err = recovered(func() (err error) {
-				ins[i].State, err = s.Def.Check(ctx, members[i].it.read, members[i].it.params)
+				ins[i].State, err = s.Def.Check(ctx, hosts[i].it.read, hosts[i].it.params)
 				return err
 			})
 		}
@@ -119,6 +137,9 @@ func (r *run) recallCluster(s *playbook.BoundStep, members []*member) bool {
 	}
 	for _, m := range own {
 		r.settle(m.h, s, &m.res)
+	}
+	if res, ok := r.recall(journal.Place{Step: s.ID, Host: task.ControlMachine}); ok && memberNamed(members, task.ControlMachine) == nil {
+		r.settle(r.host(task.ControlMachine), s, &res)
 	}
 	return true
 }

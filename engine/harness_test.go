@@ -42,6 +42,8 @@ type world struct {
 	events []event.Event
 	rep    Report
 
+	keepInventory bool // the file is there: the run reads what it is given
+
 	mu    sync.Mutex
 	dials map[string]int
 }
@@ -104,8 +106,12 @@ func (w *world) run(inv, pb string) *world {
 	w.t.Helper()
 	w.events, w.rep = nil, Report{}
 	file := filepath.Join(w.dir, "inventory")
+	now, _ := os.ReadFile(file)
 	require.NoError(w.t, os.WriteFile(file, []byte(strings.ReplaceAll(inv, "DIR", w.dir)), 0o600))
 	in, err := inventory.Load([]string{file})
+	if w.keepInventory {
+		require.NoError(w.t, os.WriteFile(file, now, 0o600))
+	}
 	require.NoError(w.t, err)
 	p, err := playbook.Load(filepath.Join(w.dir, "site.yml"), []byte(strings.ReplaceAll(pb, "DIR", w.dir)))
 	require.NoError(w.t, err)

@@ -172,7 +172,7 @@ func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, 
 		}
 		r.emit(event.Event{Kind: event.Note, Host: h.name(), StepID: p.at.Step, Text: "left over by the end of the last controller: " + c.Summary()})
 		if err := r.finish(ctx, h.name(), p.at, func(ctx context.Context) error {
-			_, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(h.name(), l.conn, p.c.As), c)
+			_, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(p.at, h.name(), l.conn, p.c.As), c)
 			return err
 		}, c); err != nil {
 			return err
@@ -216,9 +216,28 @@ func (r *run) taskOf(id string) string {
 	return ""
 }
 
-// onHost is what changes are applied to outside of any step.
-func (r *run) onHost(name string, c conn.Conn, as string) change.Host {
-	return r.changeHost(name, &item{r: r, conn: c, as: as, base: reader.New(c, as)})
+// onHost is what changes of a place are applied to outside of their step.
+func (r *run) onHost(at journal.Place, name string, c conn.Conn, as string) change.Host {
+	h := r.changeHost(name, &item{r: r, conn: c, as: as, base: reader.New(c, as)})
+	h.Peer = func(ctx context.Context, name string) (change.Host, error) {
+		l, err := r.connect(ctx, name)
+		if err != nil {
+			return change.Host{}, err
+		}
+		as, err := r.accountAt(at, name)
+		return r.onHost(at, name, l.conn, as), err
+	}
+	return h
+}
+
+// accountAt is the account as which a step works on one of its hosts.
+func (r *run) accountAt(at journal.Place, name string) (string, error) {
+	s := r.stepAt(at.Step)
+	if s == nil || name == task.ControlMachine {
+		return "", nil
+	}
+	h := r.host(name)
+	return r.scope(h, s).account(h)
 }
 
 func (r *run) decode(run string, c journal.Change) (change.Change, error) {
@@ -255,7 +274,7 @@ func (r *run) resolve(ctx context.Context, c conn.Conn, s *journal.Step) error {
 			}
 			inverse = append(inverse, i)
 		}
-		if rec.Inverse, err = r.refined(ctx, r.onHost(s.Change.Host, c, s.Change.As), inverse, ch, change.Outcome{Changed: true}); err != nil {
+		if rec.Inverse, err = r.refined(ctx, r.onHost(s.At, s.Change.Host, c, s.Change.As), inverse, ch, change.Outcome{Changed: true}); err != nil {
 			return err
 		}
 		s.Inverse = rec.Inverse
@@ -290,7 +309,7 @@ func (r *run) outcome(ctx context.Context, c conn.Conn, s *journal.Step, ch chan
 			return nil, false, doubt
 		}
 	}
-	where, err := change.Observe(ctx, r.onHost(s.Change.Host, c, s.Change.As), ch)
+	where, err := change.Observe(ctx, r.onHost(s.At, s.Change.Host, c, s.Change.As), ch)
 	switch {
 	case err != nil:
 		return nil, false, err

@@ -10,6 +10,7 @@ import (
 	"github.com/dayops/dayops/tasks/debug"
 	"github.com/dayops/dayops/tasks/entropy"
 	"github.com/dayops/dayops/tasks/etcdhealth"
+	"github.com/dayops/dayops/tasks/etcdrestart"
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
@@ -37,6 +38,7 @@ func All() *task.Registry {
 		debug.Define(),
 		entropy.Define(),
 		etcdhealth.Define(),
+		etcdrestart.Define(),
 		fetch.Define(),
 		file.Define(),
 		hostbackup.Define(),

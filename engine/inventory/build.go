@@ -149,6 +149,9 @@ func (b *builder) entry(g *Group, text string, key *strictyaml.Node, vars []stri
 			h = &Host{Name: name, Pos: key.Pos, file: file}
 			b.inv.hosts[name] = h
 		}
+		if h.file != file {
+			b.share(h.file, file)
+		}
 		if !g.member[h] {
 			g.member[h] = true
 			g.hosts = append(g.hosts, h)
@@ -158,6 +161,15 @@ func (b *builder) entry(g *Group, text string, key *strictyaml.Node, vars []stri
 			if !conflicts[p.Key] && !b.set(&h.vars, p, file, "host", name) {
 				conflicts[p.Key] = true // once for all hosts of a range
 			}
+		}
+	}
+}
+
+// share marks sources that name one host.
+func (b *builder) share(files ...string) {
+	for i := range b.inv.sources {
+		if s := &b.inv.sources[i]; slices.Contains(files, s.Path) {
+			s.Shared = true
 		}
 	}
 }

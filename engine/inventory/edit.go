@@ -293,6 +293,9 @@ func (e *editor) result() ([]Edit, error) {
 	if errors.As(err, &hand) {
 		return nil, e.byHand(at, "the edited text would be wrong: "+hand.Why)
 	}
+	if len(after.hosts) == 0 {
+		return nil, e.byHand(at, "the inventory would have no hosts left")
+	}
 	if why := e.before.differs(after, e.host, e.from, e.to); why != "" {
 		return nil, e.byHand(at, "the edited text would not say what is wanted: "+why)
 	}

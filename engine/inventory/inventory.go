@@ -68,7 +68,19 @@ type Inventory struct {
 	playFiles  []varsDir           // those beside the playbook
 	warnings   []*source.Mistake
 	files      []string // that were read
+	sources    []Source
 }
+
+// Source is a file that names hosts.
+type Source struct {
+	Path string // as it was given
+	// Shared: another source names one of its hosts too, so that nobody can tell
+	// from this file alone to which groups it belongs.
+	Shared bool
+}
+
+// Sources lists the files that name hosts, in the order in which they were read.
+func (inv *Inventory) Sources() []Source { return slices.Clone(inv.sources) }
 
 // Files lists the files that the inventory was read from, each once, in the
 // order in which they were read.

@@ -53,7 +53,7 @@ func Load(sources []string) (*Inventory, error) {
 // stand beside a playbook; inv itself is not changed.
 func (inv *Inventory) WithPlaybook(dir string) (*Inventory, error) {
 	c := *inv
-	c.warnings, c.files = slices.Clone(inv.warnings), slices.Clone(inv.files)
+	c.warnings, c.files, c.sources = slices.Clone(inv.warnings), slices.Clone(inv.files), slices.Clone(inv.sources)
 	b := &builder{inv: &c, mistakes: &source.Mistakes{}, warned: map[string]bool{}, checked: map[string]bool{}}
 	for _, w := range c.warnings {
 		b.warned[w.Text] = true
@@ -120,6 +120,9 @@ func (b *builder) folder(dir string) {
 
 func (b *builder) file(path string) {
 	if data, mode, ok := b.readFile(path); ok {
+		if !slices.ContainsFunc(b.inv.sources, func(s Source) bool { return s.Path == path }) {
+			b.inv.sources = append(b.inv.sources, Source{Path: path})
+		}
 		b.text(path, data, mode&0o111 != 0 && isProgram(data))
 	}
 }
@@ -250,6 +253,8 @@ func (b *builder) hostList(list string) {
 			known := b.inv.hosts[name] != nil
 			if !known {
 				b.entry(g, name, n, nil, "")
+			} else {
+				b.share(b.inv.hosts[name].file)
 			}
 			if h := b.inv.hosts[name]; h != nil && !known && name == "localhost" {
 				h.local = true

@@ -54,6 +54,7 @@ type AnyInput struct {
 	Groups       []string
 	Reach        bool
 	Err          error
+	Inventory    []InventoryFile // of a cluster task: the same for every host
 }
 
 // Define makes a Definition of a Task. Authors write no casts.
@@ -78,6 +79,7 @@ func DefineCluster[P, S any](spec Spec[P], t ClusterTask[P, S]) *Definition {
 	d.plan = func(ins []AnyInput, now time.Time) (Plan, error) {
 		c := ClusterInput[P, S]{Now: now}
 		for _, in := range ins {
+			c.Inventory = in.Inventory
 			c.Hosts = append(c.Hosts, HostInput[P, S]{Input: typed[P, S](in), Groups: in.Groups, Reach: in.Reach, Err: in.Err})
 		}
 		return t.Plan(c)

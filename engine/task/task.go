@@ -11,6 +11,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/facts"
+	"github.com/dayops/dayops/engine/reader"
 )
 
 // Kind says what a second run means.
@@ -76,9 +77,24 @@ type Input[P, S any] struct {
 
 // ClusterInput is every host's Input, in inventory order.
 type ClusterInput[P, S any] struct {
-	Hosts []HostInput[P, S]
-	Now   time.Time
+	Hosts     []HostInput[P, S]
+	Inventory []InventoryFile // the files of the inventory as they are now, in the order in which they are read
+	Now       time.Time
 }
+
+// InventoryFile is a file that names hosts, not one of group_vars or host_vars.
+// A Step on the ControlMachine can Write it, with File as Before.
+type InventoryFile struct {
+	Path     string // absolute, symlinks resolved
+	Text     string
+	File     reader.File // on the control machine; without names of accounts
+	Editable bool        // no other source names a host or a group's host of it
+}
+
+// ControlMachine is the Host of those Steps of a cluster task's plan that happen
+// on the control machine, as who runs dayops, unless the inventory has a host of
+// that name in the play or in Spec.Reach. FromPeer of a Transfer may name it too.
+const ControlMachine = "localhost"
 
 // HostInput is one host's Input, or the error that its Check gave; then State,
 // and Params when they could not be made either, are zero.
@@ -97,14 +113,30 @@ type Outcome struct {
 
 // Plan is what a task wants to happen.
 type Plan struct {
-	Stages   []Stage
-	Finally  []Step // run whatever happens: start again, remove the staging file
-	Findings []Finding
+	Stages  []Stage
+	Finally []Step // run whatever happens: start again, remove the staging file
+	// OnFailure says what becomes of what was done when a change fails.
+	OnFailure Failure
+	Findings  []Finding
 	// Missed is what the task was asked for and leaves undone: the result is partial.
 	Missed []change.Missed
 	// Facts are variables that this step sets, by host: set_fact.
 	Facts map[string]map[string]any
 }
+
+// Failure is what happens when a change of a stage fails, or a Wait runs out.
+type Failure int
+
+const (
+	// Stop leaves what was done.
+	Stop Failure = iota
+	// Rollback takes back what this plan has done, stage by stage backwards, under
+	// the same windows and gates, then does Finally. A host on which that fails is
+	// left there, the others go on. Units that were restarted are restarted once
+	// more in the end, stage by stage forwards, with Window and Until: they run
+	// with what was put back. An interrupt is no failure.
+	Rollback
+)
 
 // Stage is a barrier: all hosts finish it before any starts the next.
 type Stage struct {

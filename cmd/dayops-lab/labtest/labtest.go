@@ -7,6 +7,15 @@
 //	l := labtest.NeedAlone(t)               // the same lab, but nobody else uses it meanwhile
 //	l := labtest.Own(t, lab.Options{...})   // a small lab of the test's own, to break (about 3 s)
 //
+// EtcdOf(t, l) asks a lab's etcd from here: it fills it, reads all of it back,
+// and has a Writer that proves that no acknowledged write is lost:
+//
+//	e := labtest.EtcdOf(t, l)
+//	e.Fill(t, labtest.Content{V3: 10000, V2: 1000, Leases: 5, Auth: labtest.AuthByName})
+//	w := e.StartWriter(t)
+//	... // what is tried
+//	w.MustKeep(t, labtest.LongestPause)
+//
 // go test runs packages at the same time: a test that freezes, cuts, fills or
 // re-keys a host, or compares listings of it, takes NeedAlone or Own.
 package labtest

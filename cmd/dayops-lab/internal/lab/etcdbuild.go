@@ -30,7 +30,7 @@ func ensureEtcd(ctx context.Context, release string, log io.Writer) (string, err
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	unlock, err := lockFile(ctx, filepath.Join(cache, "etcd.lock"), etcdBuildLimit)
+	unlock, err := lockFile(ctx, dir+".lock", etcdBuildLimit)
 	if err != nil {
 		return "", err
 	}
@@ -41,7 +41,7 @@ func ensureEtcd(ctx context.Context, release string, log io.Writer) (string, err
 	if _, err := exec.LookPath("go"); err != nil {
 		return "", fmt.Errorf("etcd %s is built with go: %w", release, err)
 	}
-	left, err := filepath.Glob(filepath.Join(cache, "etcd-*.tmp"))
+	left, err := filepath.Glob(dir + ".*.tmp")
 	for _, d := range left {
 		err = errors.Join(err, os.RemoveAll(d))
 	}

@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/playbook"
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// controlMachine is this machine as a member of a cluster task, where the plan
+// names it and no member has its name; nil elsewhere. It is changed as the
+// account that dayops runs as.
+func (r *run) controlMachine(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) (*member, error) {
+	const name = task.ControlMachine
+	if memberNamed(members, name) != nil || !slices.ContainsFunc(plan.Changes(), func(st task.Step) bool {
+		t, ok := st.Change.(*change.Transfer)
+		return st.Host == name || ok && t.FromPeer == name
+	}) {
+		return nil, nil
+	}
+	t, err := r.target(name)
+	if err != nil {
+		return nil, err
+	}
+	if t.Kind != "local" {
+		return nil, fmt.Errorf("%s of the inventory is reached by %s: it is not this machine, which this step has to change", name, t.Kind)
+	}
+	l, err := r.pool.dial(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	h := r.host(name)
+	m := &member{h: h, ours: true, in: task.AnyInput{Host: name, Target: name}}
+	m.it = &item{r: r, h: h, s: s, sc: r.scope(h, s), target: name, link: l, conn: l.conn, base: reader.New(l.conn, "")}
+	if i := slices.IndexFunc(members, func(m *member) bool { return m.it != nil && m.it.params != nil }); i >= 0 {
+		m.it.params = members[i].it.params
+	}
+	return m, nil
+}
