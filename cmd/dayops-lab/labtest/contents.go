@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Auth says who may use etcd after Fill.
@@ -99,6 +100,33 @@ func (e *Etcd) authenticate(t testing.TB, how Auth) {
 	}
 	e.post(t, "/v3/auth/enable", struct{}{}, nil)
 	e.login(context.Background())
+}
+
+// Spoil changes, deletes and adds keys, for a restore to take back.
+func (e *Etcd) Spoil(t testing.TB) {
+	t.Helper()
+	e.post(t, "/v3/kv/put", map[string][]byte{"key": []byte(v3Key(1)), "value": []byte("spoiled")}, nil)
+	e.post(t, "/v3/kv/put", map[string][]byte{"key": []byte("/new"), "value": []byte("spoiled")}, nil)
+	e.post(t, "/v3/kv/deleterange", map[string][]byte{"key": []byte(v3Key(100)), "range_end": []byte(v3Key(299))}, nil)
+}
+
+// Forget is for after a restore: a token of before is worth nothing.
+func (e *Etcd) Forget(t testing.TB) {
+	t.Helper()
+	e.http.CloseIdleConnections()
+	e.mu.Lock()
+	with := e.token != ""
+	e.token = ""
+	e.mu.Unlock()
+	for end := time.Now().Add(retryLimit); with && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		e.login(context.Background())
+		e.mu.Lock()
+		done := e.token != ""
+		e.mu.Unlock()
+		if done {
+			return
+		}
+	}
 }
 
 // KV is one v3 key's value and the ID of its lease; "" without one.

@@ -30,6 +30,9 @@ type Writer struct {
 	failed map[string]int // what went wrong, how often
 }
 
+// WriterPrefix stands before every key of a Writer.
+const WriterPrefix = "/writer/"
+
 // writeEvery leaves most of a small machine to the cluster itself.
 const writeEvery = 20 * time.Millisecond
 
@@ -38,7 +41,7 @@ const writeEvery = 20 * time.Millisecond
 func (e *Etcd) StartWriter(t testing.TB) *Writer {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	w := &Writer{e: e, prefix: fmt.Sprintf("/writer/%d/", time.Now().UnixNano()), stop: stop, ended: make(chan struct{}), begun: time.Now(), failed: map[string]int{}}
+	w := &Writer{e: e, prefix: fmt.Sprintf("%s%d/", WriterPrefix, time.Now().UnixNano()), stop: stop, ended: make(chan struct{}), begun: time.Now(), failed: map[string]int{}}
 	go w.run(ctx)
 	t.Cleanup(func() { w.end() })
 	for end := time.Now().Add(retryLimit); w.Count() == 0; time.Sleep(10 * time.Millisecond) {
