@@ -25,7 +25,7 @@ type applier struct {
 	forks int
 	limit time.Duration
 	// do makes one change.
-	do func(ctx context.Context, h change.Host, c change.Change) (change.Outcome, error)
+	do func(ctx context.Context, h change.Host, c change.Change, d deed) (change.Outcome, error)
 	// host gives what changes on the named target are applied to.
 	host func(ctx context.Context, name string) (change.Host, func(), error)
 	// stop is closed when no further host of a plan may begin. A host that has
@@ -34,8 +34,12 @@ type applier struct {
 	// admission, where set, is asked before each change and told when a host is done.
 	admission *admission
 
-	mu   sync.Mutex
-	done map[string]*applied
+	// rollback, where set, takes back what a plan with that wish has done.
+	rollback func(ctx context.Context, why string) error
+
+	mu    sync.Mutex
+	done  map[string]*applied
+	found map[string][]task.Finding // of a rollback, by host
 }
 
 // run applies p and returns what each target got. self is the target of steps
@@ -45,18 +49,21 @@ type applier struct {
 func (a *applier) run(ctx context.Context, p task.Plan, self string) map[string]*applied {
 	a.done = map[string]*applied{}
 	var ended error
-	for _, s := range p.Stages {
+	for i, s := range p.Stages {
 		if ended == nil {
-			ended = a.stage(ctx, s, self)
+			ended = a.stage(ctx, i+1, s, self)
 		} else {
 			order, _ := group(s.Steps, self)
 			a.leave(order, ended)
 		}
 	}
+	if ended != nil && p.OnFailure == task.Rollback {
+		a.takeBack(ctx, ended)
+	}
 	// Finally outlives an interrupt: what was stopped must be started again.
 	fin := context.WithoutCancel(ctx)
 	for _, st := range p.Finally {
-		err := a.step(fin, st, self)
+		err := a.step(fin, st, self, deed{})
 		a.admission.end(orSelf(st.Host, self), err != nil)
 	}
 	return a.done
@@ -81,7 +88,21 @@ type failedOn struct{ host string }
 
 func (e failedOn) Error() string { return e.host + " failed" }
 
-func (a *applier) stage(ctx context.Context, s task.Stage, self string) error {
+// takeBack rolls a plan back unless it was interrupted. What it cannot is said
+// of every host that has a part in the plan.
+func (a *applier) takeBack(ctx context.Context, ended error) {
+	why := a.failedFor(ended)
+	if why == "" || a.rollback == nil {
+		return
+	}
+	if err := recovered(func() error { return a.rollback(ctx, why) }); err != nil {
+		for _, d := range a.done {
+			d.err = together(d.err, fmt.Errorf("taking back what was done: %w", err))
+		}
+	}
+}
+
+func (a *applier) stage(ctx context.Context, n int, s task.Stage, self string) error {
 	order, byHost := group(s.Steps, self)
 	window := s.Window
 	if window <= 0 {
@@ -92,9 +113,9 @@ func (a *applier) stage(ctx context.Context, s task.Stage, self string) error {
 			a.leave(order, err)
 			return err
 		}
-		n := min(window, len(order))
-		err := a.window(ctx, s, order[:n], byHost)
-		if order = order[n:]; err != nil {
+		most := min(window, len(order))
+		err := a.window(ctx, n, s, order[:most], byHost)
+		if order = order[most:]; err != nil {
 			a.leave(order, err)
 			return err
 		}
@@ -112,7 +133,7 @@ func (a *applier) interrupted(ctx context.Context) error {
 }
 
 // window is some hosts at the same time, then what must hold on each of them.
-func (a *applier) window(ctx context.Context, s task.Stage, hosts []string, steps map[string][]task.Step) error {
+func (a *applier) window(ctx context.Context, n int, s task.Stage, hosts []string, steps map[string][]task.Step) error {
 	var g errgroup.Group
 	g.SetLimit(max(1, a.forks))
 	for _, host := range hosts {
@@ -123,7 +144,7 @@ func (a *applier) window(ctx context.Context, s task.Stage, hosts []string, step
 			}
 			defer func() { a.admission.end(host, err != nil) }()
 			for _, st := range steps[host] {
-				if err := a.step(ctx, st, host); err != nil {
+				if err := a.step(ctx, st, host, deed{stage: n}); err != nil {
 					return failedOn{host}
 				}
 			}
@@ -134,7 +155,7 @@ func (a *applier) window(ctx context.Context, s task.Stage, hosts []string, step
 		return err
 	}
 	for _, host := range hosts {
-		if err := a.step(ctx, task.Step{Host: host, Change: s.Until}, host); err != nil {
+		if err := a.step(ctx, task.Step{Host: host, Change: s.Until}, host, deed{stage: n}); err != nil {
 			return failedOn{host}
 		}
 	}
@@ -158,7 +179,7 @@ func group(steps []task.Step, self string) ([]string, map[string][]task.Step) {
 	return order, by
 }
 
-func (a *applier) step(ctx context.Context, st task.Step, self string) (err error) {
+func (a *applier) step(ctx context.Context, st task.Step, self string, d deed) (err error) {
 	host := st.Host
 	if host == "" {
 		host = self
@@ -182,7 +203,7 @@ func (a *applier) step(ctx context.Context, st task.Step, self string) (err erro
 		}
 	}
 	out, err := within(ctx, "the change", a.limit, func(ctx context.Context) (change.Outcome, error) {
-		return a.do(ctx, h, st.Change)
+		return a.do(ctx, h, st.Change, d)
 	})
 	a.add(host, out)
 	if err == nil && out.Exec != nil && out.Exec.Code != 0 {

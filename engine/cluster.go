@@ -33,7 +33,7 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 		defer cancel()
 	}
 	members := r.membersOf(s, hosts)
-	if r.recallCluster(s, members) {
+	if r.recallCluster(s, members) || r.tookBackCluster(s, members) {
 		return nil
 	}
 	if left = r.each(ctx, r.forks(s), hostsOf(members), func(h *host) { r.checkMember(ctx, s, members[indexOf(members, h)]) }); len(left) > 0 {
@@ -41,7 +41,7 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 	}
 	part := slices.DeleteFunc(slices.Clone(members), func(m *member) bool { return m.away })
 	var control *member
-	if err := recovered(func() (err error) { control, err = r.clusterPlan(ctx, s, part); return err }); err != nil {
+	if err := recovered(func() (err error) { control, err = r.clusterPlan(ctx, outer, s, part); return err }); err != nil {
 		for _, m := range part {
 			if m.res.err == nil {
 				r.spoil(&m.res, err)
@@ -145,7 +145,7 @@ func (r *run) checkMember(ctx context.Context, s *playbook.BoundStep, m *member)
 // that could not be read have their part in the plan, with their error. In a
 // dry run nothing can be said about any of them while one is unknown.
 // The control machine is one more member where the plan names it.
-func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []*member) (control *member, err error) {
+func (r *run) clusterPlan(ctx, outer context.Context, s *playbook.BoundStep, members []*member) (control *member, err error) {
 	var ins []task.AnyInput
 	concerned := false
 	files := r.inventoryFiles()
@@ -181,7 +181,7 @@ func (r *run) clusterPlan(ctx context.Context, s *playbook.BoundStep, members []
 		r.forecastCluster(s, plan, members)
 		r.foretellCluster(ctx, s, plan, members)
 	case bad == nil:
-		r.applyCluster(ctx, s, plan, members)
+		r.applyCluster(ctx, outer, s, plan, members)
 	}
 	for _, m := range members {
 		r.memberStatus(m)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/dayops/dayops/engine/change"
@@ -13,7 +14,7 @@ import (
 
 // applyCluster does a plan of several hosts and, where it changed something,
 // looks at all of them again.
-func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) {
+func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) {
 	if err := r.allowCluster(ctx, s, members); err != nil {
 		for _, m := range members {
 			m.res.err = together(m.res.err, err)
@@ -28,6 +29,9 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		release, err := link.take(ctx, nil)
 		return h, release, err
 	})
+	a.rollback = func(_ context.Context, why string) error {
+		return r.rollBack(outer, s, journal.Place{Step: s.ID}, plan, a, why) // also when the step's limit is over
+	}
 	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s, steps: plan.Changes()}
 	if err := r.beforeCluster(ctx, s, plan, members); err != nil {
 		for _, m := range members {
@@ -45,8 +49,39 @@ func (r *run) applyCluster(ctx context.Context, s *playbook.BoundStep, plan task
 		m.res.err = together(m.res.err, d.err)
 		changed = changed || d.out.Changed
 	}
+	share(a.found, members)
+	blame(members)
 	if changed {
 		r.verifyCluster(ctx, s, members)
+	}
+}
+
+// share gives each member its findings; the first of the play those about hosts
+// outside it.
+func share(found map[string][]task.Finding, members []*member) {
+	first := slices.IndexFunc(members, func(m *member) bool { return !m.in.Reach })
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		m := memberNamed(members, name)
+		if m == nil || m.in.Reach {
+			m = members[first]
+		}
+		m.res.findings = append(m.res.findings, found[name]...)
+	}
+}
+
+// blame: a plan that fails on a host outside the play has failed for the play.
+func blame(members []*member) {
+	first := slices.IndexFunc(members, func(m *member) bool { return !m.in.Reach })
+	for _, m := range members {
+		if !m.in.Reach && m.res.err != nil {
+			return
+		}
+	}
+	for _, m := range members {
+		if m.in.Reach && m.res.err != nil && m.in.Err == nil {
+			members[first].res.err = fmt.Errorf("%s: %w", m.h.name(), m.res.err)
+			return
+		}
 	}
 }
 

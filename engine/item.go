@@ -163,6 +163,10 @@ func (it *item) plan(ctx context.Context) (task.AnyInput, task.Plan, error) {
 
 // apply does the plan and, where it changed something, looks again.
 func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res *result) {
+	outer := ctx
+	if it.outer != nil {
+		outer = it.outer
+	}
 	ctx, cancel, adm, err := it.admitted(ctx, plan)
 	if err != nil {
 		res.status, res.err = event.Failed, err
@@ -172,12 +176,16 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 	defer func() { adm.leave(it.target, res.err != nil) }()
 	a := it.r.applier(it.s, it.sc.at, it.s.Def.Kind(it.params) == task.Action, it.changeHost) // without stop: a step under way is finished
 	a.admission = adm
+	a.rollback = func(_ context.Context, why string) error {
+		return it.r.rollBack(outer, it.s, it.sc.at, plan, a, why)
+	}
 	if res.err = it.r.announce(it.sc.at, in.Now, plan, func(string) (string, string) { return it.target, it.as }); res.err != nil {
 		res.status = event.Failed
 		return
 	}
 	got := a.run(ctx, plan, it.target)
-	for _, d := range got {
+	for name, d := range got {
+		res.findings = append(res.findings, a.found[name]...)
 		res.outcome.Changed = res.outcome.Changed || d.out.Changed
 		res.outcome.Steps = append(res.outcome.Steps, d.out.Steps...)
 		res.err = together(res.err, d.err)

@@ -82,6 +82,7 @@ func (r *run) lanesOf(s *playbook.BoundStep, host string) []string {
 type admission struct {
 	r     *run
 	s     *playbook.BoundStep
+	back  bool        // of a rollback: an interrupt, and what failed before, do not keep it out
 	whole bool        // held to the end of the plan, not of a host's part of a stage
 	steps []task.Step // of the plan
 
@@ -100,7 +101,11 @@ func (a *admission) enter(ctx context.Context, host string, lenient bool) error 
 		return nil
 	}
 	a.mu.Unlock()
-	if err := a.r.lanes.enter(ctx, a.r.opt.Stop, a.s.ID, host, a.r.lanesOf(a.s, host)); err != nil {
+	stop, step := a.r.opt.Stop, a.s.ID
+	if a.back {
+		stop, step = nil, step+" back"
+	}
+	if err := a.r.lanes.enter(ctx, stop, step, host, a.r.lanesOf(a.s, host)); err != nil {
 		return err
 	}
 	a.mu.Lock()
@@ -123,7 +128,7 @@ func (a *admission) leave(host string, failed bool) {
 	a.mu.Unlock()
 	a.r.gatekeeper.release(claims)
 	if inside {
-		a.r.lanes.leave(a.s.ID, host, a.r.lanesOf(a.s, host), failed && !a.lenient)
+		a.r.lanes.leave(a.s.ID, host, a.r.lanesOf(a.s, host), failed && !a.lenient && !a.back)
 	}
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,6 +24,12 @@ type ledger struct {
 	action bool // of an Action: what was made is not made again. A State is planned from what is there
 }
 
+// deed says what a change is within its plan.
+type deed struct {
+	stage int   // from 1; 0: Finally
+	back  int64 // the change that it takes back; 0: none
+}
+
 // changesHost tells changes of the host itself from those that only read it.
 func changesHost(c change.Change) bool {
 	switch c := c.(type) {
@@ -36,7 +43,7 @@ func changesHost(c change.Change) bool {
 
 // do makes a change. What an earlier controller is known to have made in the
 // same place is not made again.
-func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.Outcome, error) {
+func (l ledger) do(ctx context.Context, h change.Host, c change.Change, d deed) (change.Outcome, error) {
 	if l.r.opt.Journal == nil || !changesHost(c) {
 		return l.apply(ctx, h, c)
 	}
@@ -56,23 +63,26 @@ func (l ledger) do(ctx context.Context, h change.Host, c change.Change) (change.
 	id := l.r.opt.Journal.NextID()
 	reads := h
 	h.Conn = lock.Conn(h.Conn, commandIDs(l.r.opt.Journal.Taken(), id))
-	inverse, err := change.Invert(ctx, h, c, l.r.opt.Journal)
-	if err != nil {
-		return change.Outcome{}, fmt.Errorf("keep what is there, for an undo: %w", err)
+	var inverse []change.Change
+	if d.back == 0 {
+		if inverse, err = change.Invert(ctx, h, c, l.r.opt.Journal); err != nil {
+			return change.Outcome{}, fmt.Errorf("keep what is there, for an undo: %w", err)
+		}
 	}
-	rec := journal.Record{Kind: journal.Intent, Time: l.r.opt.Now().UTC(), At: l.at, ID: id, Change: &made}
+	rec := journal.Record{Kind: journal.Intent, Time: l.r.opt.Now().UTC(), At: l.at, ID: id, Change: &made, Stage: d.stage, Back: d.back}
 	if rec.Inverse, err = l.r.keptChanges(inverse, h); err != nil {
 		return change.Outcome{}, err
 	}
 	if err := l.r.opt.Journal.Append(rec); err != nil {
 		return change.Outcome{}, err
 	}
+	step := l.r.begun(rec)
 	out, err := l.apply(ctx, h, c)
 	if isLost(err) || err != nil && ctx.Err() != nil && isInterrupt(ctx.Err()) {
 		l.r.holds.leave(lock)
 		return out, err // in doubt: a resume looks at the host
 	}
-	return out, together(err, l.close(ctx, id, reads, inverse, c, out, err))
+	return out, together(err, l.close(ctx, step, reads, inverse, c, out, err))
 }
 
 // apply makes a change, and goes on with a host that has booted.
@@ -85,8 +95,8 @@ func (l ledger) apply(ctx context.Context, h change.Host, c change.Change) (chan
 }
 
 // close journals how a change ended.
-func (l ledger) close(ctx context.Context, id int64, h change.Host, inverse []change.Change, c change.Change, out change.Outcome, failed error) error {
-	rec := journal.Record{Kind: journal.Done, Time: l.r.opt.Now().UTC(), At: l.at, ID: id}
+func (l ledger) close(ctx context.Context, step *journal.Step, h change.Host, inverse []change.Change, c change.Change, out change.Outcome, failed error) error {
+	rec := journal.Record{Kind: journal.Done, Time: l.r.opt.Now().UTC(), At: l.at, ID: step.ID}
 	if failed != nil {
 		rec.Kind, rec.Error = journal.Failed, l.r.opt.Redactor.Redact(failed.Error())
 	}
@@ -100,7 +110,21 @@ func (l ledger) close(ctx context.Context, id int64, h change.Host, inverse []ch
 	if rec.Inverse, err = l.r.refined(ctx, h, inverse, c, out); err != nil { // that of the intent stands
 		l.r.emit(event.Event{Kind: event.Note, Status: event.Warn, Host: h.Name, StepID: l.at.Step, Text: err.Error()})
 	}
+	l.r.mu.Lock()
+	if step.State, step.Outcome = rec.Kind, rec.Outcome; rec.Inverse != nil {
+		step.Inverse = rec.Inverse
+	}
+	l.r.mu.Unlock()
 	return l.r.opt.Journal.Append(rec)
+}
+
+// begun remembers a change of this controller, for a rollback.
+func (r *run) begun(rec journal.Record) *journal.Step {
+	s := &journal.Step{ID: rec.ID, Stage: rec.Stage, Back: rec.Back, At: rec.At, Change: *rec.Change, Inverse: rec.Inverse, State: rec.Kind, Time: rec.Time}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps = append(r.steps, s)
+	return s
 }
 
 // refined are the inverses of a change that was made, as the journal keeps
@@ -151,7 +175,7 @@ func (l ledger) made(host string, c change.Change) (change.Outcome, bool) {
 	defer l.r.mu.Unlock()
 	digest := change.Digest(c)
 	i := slices.IndexFunc(m.Steps, func(s *journal.Step) bool {
-		if s.At != l.at || s.State != journal.Done || s.Again || s.Change.Host != host || s.Change.Kind != c.Kind() || l.r.used[s.ID] {
+		if s.At != l.at || s.State != journal.Done || s.Again || s.Undone || s.Back != 0 || s.Change.Host != host || s.Change.Kind != c.Kind() || l.r.used[s.ID] {
 			return false
 		}
 		was, err := l.r.decode(l.r.opt.RunID, s.Change)
@@ -174,7 +198,7 @@ func (l ledger) before(host string) bool {
 	m := l.r.opt.Memory
 	return m != nil && slices.ContainsFunc(m.Steps, func(s *journal.Step) bool {
 		var k keptOutcome
-		return s.At == l.at && s.Change.Host == host && s.State == journal.Done && !s.Again && json.Unmarshal(s.Outcome, &k) == nil && k.Changed
+		return s.At == l.at && s.Change.Host == host && s.State == journal.Done && !s.Again && !s.Undone && s.Back == 0 && json.Unmarshal(s.Outcome, &k) == nil && k.Changed
 	})
 }
 
@@ -202,9 +226,14 @@ func (r *run) clock(at journal.Place) time.Time {
 	return r.opt.Now()
 }
 
+var errNoRollback = errors.New("a plan that is to be taken back when it fails needs a journal")
+
 // announce journals what a plan must do in the end whatever happens, before
 // its first change. as gives the account for a step's host.
 func (r *run) announce(at journal.Place, now time.Time, p task.Plan, as func(host string) (name, account string)) error {
+	if r.opt.Journal == nil && p.OnFailure == task.Rollback {
+		return errNoRollback
+	}
 	if r.opt.Journal == nil || !slices.ContainsFunc(p.Changes(), func(st task.Step) bool { return changesHost(st.Change) }) {
 		return nil
 	}

@@ -70,6 +70,7 @@ func (r *run) recover(ctx context.Context) {
 				r.cannotGoOn(h, err)
 			}
 		})
+		r.goBack(ctx, p)
 	}
 }
 
@@ -110,7 +111,8 @@ func (r *run) pendingFinally(p *playbook.BoundPlay) map[string][]pending {
 	slices.SortFunc(places, func(a, b journal.Place) int { return m.Plans[a].Now.Compare(m.Plans[b].Now) })
 	for _, at := range places {
 		through := journal.Place{Step: at.Step, Host: at.Host, Item: at.Item}
-		if _, finished := m.Results[through]; finished || !playOf(p, at.Step) {
+		_, finished := m.Results[through]
+		if _, back := m.Rollbacks[at]; finished || back || !playOf(p, at.Step) {
 			continue
 		}
 		for _, c := range m.Plans[at].Finally {
@@ -172,7 +174,7 @@ func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, 
 		}
 		r.emit(event.Event{Kind: event.Note, Host: h.name(), StepID: p.at.Step, Text: "left over by the end of the last controller: " + c.Summary()})
 		if err := r.finish(ctx, h.name(), p.at, func(ctx context.Context) error {
-			_, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(p.at, h.name(), l.conn, p.c.As), c)
+			_, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(p.at, h.name(), l.conn, p.c.As), c, deed{})
 			return err
 		}, c); err != nil {
 			return err

@@ -29,7 +29,9 @@ type run struct {
 
 	mu       sync.Mutex
 	hosts    map[string]*host
-	used     map[int64]bool // changes of the memory that were found in a plan again
+	used     map[int64]bool              // changes of the memory that were found in a plan again
+	back     map[journal.Place]*rollback // that were taken up again
+	steps    []*journal.Step             // changes of this controller, as the journal has them
 	report   Report
 	unlogged int // lines of what no_log steps gave that the redactor knows
 

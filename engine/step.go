@@ -100,7 +100,11 @@ func (r *run) conditioned(ctx context.Context, h *host, s *playbook.BoundStep, s
 	if res, ok := r.recall(sc.at); ok {
 		return res
 	}
+	back := r.tookBack(sc.at)
 	res := guarded(func() result {
+		if back != nil {
+			return failure(back)
+		}
 		yes, err := sc.all(s.When)
 		if err != nil {
 			return r.planFailure(err)

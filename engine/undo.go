@@ -125,7 +125,7 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 // undoable leaves out what changed nothing for sure, also by the playbook's own
 // word (changed_when).
 func undoable(m *journal.Memory, s *journal.Step) bool {
-	if s.Again {
+	if s.Again || s.Undone || s.Back != 0 { // not made, or taken back by the run itself
 		return false
 	}
 	var k keptOutcome

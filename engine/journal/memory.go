@@ -24,7 +24,10 @@ type Memory struct {
 	EndedAt int // Taken when a controller last came to the end of the run; -1: none did
 	Results map[Place]json.RawMessage
 	Plans   map[Place]Plan
-	Steps   []*Step // in the order in which they were begun
+	// Rollbacks are plans that failed and whose changes are being taken back, or
+	// have been. Nothing of them is done forward any more.
+	Rollbacks map[Place]Rollback
+	Steps     []*Step // in the order in which they were begun
 
 	byID map[int64]*Step
 }
@@ -35,9 +38,18 @@ type Plan struct {
 	Finally []Change
 }
 
+// Rollback says why a plan is taken back, and how its stages were to be carried out.
+type Rollback struct {
+	Why    string
+	Stages []Stage
+}
+
 // Step is what is known of one change.
 type Step struct {
 	ID      int64
+	Stage   int   // of its plan, from 1; 0: Finally
+	Back    int64 // the change that it takes back; 0: none
+	Undone  bool  // it was taken back
 	At      Place
 	Change  Change
 	Inverse []Change
@@ -50,7 +62,7 @@ type Step struct {
 }
 
 func newMemory() *Memory {
-	return &Memory{EndedAt: -1, Results: map[Place]json.RawMessage{}, Plans: map[Place]Plan{}, byID: map[int64]*Step{}}
+	return &Memory{EndedAt: -1, Results: map[Place]json.RawMessage{}, Plans: map[Place]Plan{}, Rollbacks: map[Place]Rollback{}, byID: map[int64]*Step{}}
 }
 
 // Read reads the journal of a run without taking it up.
@@ -147,7 +159,7 @@ func (m *Memory) add(r Record) {
 		if r.Change == nil || m.byID[r.ID] != nil {
 			return
 		}
-		step := &Step{ID: r.ID, At: r.At, Change: *r.Change, Inverse: r.Inverse, Taken: m.Taken, State: Intent, Time: r.Time}
+		step := &Step{ID: r.ID, Stage: r.Stage, Back: r.Back, At: r.At, Change: *r.Change, Inverse: r.Inverse, Taken: m.Taken, State: Intent, Time: r.Time}
 		m.byID[r.ID] = step
 		m.Steps = append(m.Steps, step)
 	case Done, Failed:
@@ -156,6 +168,12 @@ func (m *Memory) add(r Record) {
 			if r.Inverse != nil {
 				s.Inverse = r.Inverse
 			}
+		}
+	case RolledBack:
+		m.Rollbacks[r.At] = Rollback{Why: r.Error, Stages: r.Stages}
+	case Undone:
+		if s := m.byID[r.ID]; s != nil {
+			s.Undone = true
 		}
 	case Finished:
 		m.Results[r.At] = r.Result
@@ -170,6 +188,11 @@ func (m *Memory) add(r Record) {
 // was made there is made again too.
 func (m *Memory) forget(at Place) {
 	delete(m.Results, at)
+	for p := range m.Rollbacks {
+		if p.Step == at.Step && (p.Host == "" || p.Host == at.Host && p.Item == at.Item) {
+			delete(m.Rollbacks, p)
+		}
+	}
 	for _, s := range m.Steps {
 		if s.At.Step == at.Step && s.At.Host == at.Host && s.At.Item == at.Item && s.State != Intent {
 			s.Again = true

@@ -18,7 +18,10 @@ const (
 	Finished Kind = "finished" // a host is through with a step: Result
 	// Forgotten: a host is to do a step again that has Finished or Failed there.
 	Forgotten Kind = "forgotten"
-	Ended     Kind = "ended" // last of a run: Code
+	// RolledBack: a plan has failed, and what it did is about to be taken back: Error, Stages.
+	RolledBack Kind = "rollback"
+	Undone     Kind = "undone" // a change is taken back, or needs not be: ID
+	Ended      Kind = "ended"  // last of a run: Code
 )
 
 // Place names where in a run something happens.
@@ -42,6 +45,9 @@ type Record struct {
 	Now     time.Time       `json:"now,omitzero"` // the clock that the plan was made with
 	Finally []Change        `json:"finally,omitempty"`
 	Change  *Change         `json:"change,omitempty"`
+	Stage   int             `json:"stage,omitempty"`   // of an Intent: of its plan, from 1; 0: Finally
+	Back    int64           `json:"back,omitempty"`    // of an Intent: the change that it takes back
+	Stages  []Stage         `json:"stages,omitempty"`  // of the plan
 	Inverse []Change        `json:"inverse,omitempty"` // in the order in which they are to be applied
 	Again   bool            `json:"again,omitempty"`   // of a Done: found undone by looking, to be made again
 	Outcome json.RawMessage `json:"outcome,omitempty"` // the engine's; opaque here, sealed on disk
@@ -59,6 +65,12 @@ type Change struct {
 	Kind    string          `json:"kind"`
 	Summary string          `json:"summary"`
 	Data    json.RawMessage `json:"data"` // opaque here; sealed on disk
+}
+
+// Stage is how a plan's stage was to be carried out.
+type Stage struct {
+	Window int     `json:"window,omitempty"`
+	Until  *Change `json:"until,omitempty"`
 }
 
 // Run is what a run was started with.

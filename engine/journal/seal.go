@@ -121,6 +121,14 @@ func (r Record) each(f func(json.RawMessage) (json.RawMessage, error)) (Record, 
 		do(&c.Data)
 		r.Change = &c
 	}
+	r.Stages = slices.Clone(r.Stages)
+	for i := range r.Stages {
+		if u := r.Stages[i].Until; u != nil {
+			c := *u
+			do(&c.Data)
+			r.Stages[i].Until = &c
+		}
+	}
 	for _, list := range []*[]Change{&r.Inverse, &r.Finally} {
 		*list = slices.Clone(*list)
 		for i := range *list {
