@@ -9,6 +9,7 @@ import (
 	"github.com/dayops/dayops/tasks/copy"
 	"github.com/dayops/dayops/tasks/debug"
 	"github.com/dayops/dayops/tasks/entropy"
+	"github.com/dayops/dayops/tasks/etcddefrag"
 	"github.com/dayops/dayops/tasks/etcdhealth"
 	"github.com/dayops/dayops/tasks/etcdrestart"
 	"github.com/dayops/dayops/tasks/fetch"
@@ -37,6 +38,7 @@ func All() *task.Registry {
 		copy.Define(),
 		debug.Define(),
 		entropy.Define(),
+		etcddefrag.Define(),
 		etcdhealth.Define(),
 		etcdrestart.Define(),
 		fetch.Define(),

@@ -84,7 +84,7 @@ func (q *Query) find(answer []byte) (found string, ok bool, err error) {
 		if !q.fits(e) {
 			continue
 		}
-		if ok {
+		if ok && q.Field != "" {
 			return "", false, &AnswerError{q.what(), "the answer has it more than once"}
 		}
 		hit, ok = e, true
@@ -93,7 +93,23 @@ func (q *Query) find(answer []byte) (found string, ok bool, err error) {
 		return "", ok, nil
 	}
 	found, err = q.word(dig(hit, q.Field))
-	return found, err == nil, err
+	if err == nil && q.AtMost > 0 {
+		ok, err = q.few(found)
+	}
+	return found, ok && err == nil, err
+}
+
+// few tells whether a number is no more than AtMost.
+func (q *Query) few(found string) (bool, error) {
+	base := 10
+	if q.Hex {
+		base = 16
+	}
+	n, ok := new(big.Int).SetString(found, base)
+	if !ok {
+		return false, &AnswerError{q.what(), q.Field + " is no number"}
+	}
+	return n.Cmp(big.NewInt(q.AtMost)) <= 0, nil
 }
 
 // dig follows a path of keys; nil where it leads nowhere.

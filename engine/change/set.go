@@ -148,15 +148,17 @@ type Probe struct {
 // Query finds one thing in the JSON that a probe answers: what exists only at
 // the time, as a member's ID. Keys are paths, with dots between objects. A probe
 // that exits with another code than 0, an answer that is no JSON, and two
-// elements that fit, are errors: nothing is concluded from them.
+// elements that fit (where a Field is wanted of one), are errors: nothing is
+// concluded from them.
 type Query struct {
-	Argv  []string // a row of the reader's table that answers in JSON
-	List  string   // key of the list to look in: "members"; "" is the answer itself
-	Key   string   // of the element: "peerURLs", "name"; "" is any element
-	Value string   // which Key has, or has in its list
-	Field string   // what is wanted of the element: "ID"; "" is the element itself
-	Hex   bool     // Field is a number and is wanted in hexadecimal
-	What  string   // for people: "the ID of etcd-3"
+	Argv   []string // a row of the reader's table that answers in JSON
+	List   string   // key of the list to look in: "members"; "" is the answer itself
+	Key    string   // of the element: "peerURLs", "name"; "" is any element
+	Value  string   // which Key has, or has in its list
+	Field  string   // what is wanted of the element: "ID"; "" is the element itself
+	Hex    bool     // Field is a number and is wanted in hexadecimal
+	AtMost int64    // Field is a number, and only one that is no larger counts; 0: whatever it is
+	What   string   // for people: "the ID of etcd-3"
 }
 
 // Transfer moves bytes between a host, the control machine, the store and

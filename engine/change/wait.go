@@ -117,7 +117,7 @@ func (w *Wait) apply(ctx context.Context, h Host) (Outcome, error) {
 			return Outcome{}, err
 		}
 		if ok {
-			return Outcome{}, nil
+			return w.found(limited, h)
 		}
 		last, pause = seen, every
 	}
@@ -172,6 +172,18 @@ func (w *Wait) ask(ctx context.Context, h Host) (ok bool, seen string, err error
 		return true, "", nil
 	}
 	return ok != w.Gone && err == nil, seen, err
+}
+
+// found is what a Find saw, for the task's result.
+func (w *Wait) found(ctx context.Context, h Host) (Outcome, error) {
+	if w.Find == nil || w.Find.Field == "" || w.Gone {
+		return Outcome{}, nil
+	}
+	word, ok, err := w.Find.Look(ctx, h.read())
+	if err != nil || !ok {
+		return Outcome{}, nil // it was so a moment ago
+	}
+	return Outcome{Outputs: map[string]string{w.Find.Field: word}}, nil
 }
 
 // askFind: a probe that fails says neither that it is there nor that it is gone.

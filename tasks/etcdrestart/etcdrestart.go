@@ -69,7 +69,7 @@ func (restart) Plan(in input) (task.Plan, error) {
 	c := etcdroll.Gather(hosts, in.Now)
 	var f etcdroll.Findings
 	const mib = 1 << 20
-	c.Judge(&f, etcdroll.Limits{Spread: p.Spread.Std(), Free: int64(p.MinFree) * mib, Alarms: p.Alarms, Stops: true})
+	c.Judge(&f, etcdroll.Limits{Spread: p.Spread.Std(), Free: int64(p.MinFree) * mib, Alarms: p.Alarms, Stops: true}, c.Turn())
 	c.Absent(&f)
 	if f.Failed() {
 		return task.Plan{Findings: f}, nil

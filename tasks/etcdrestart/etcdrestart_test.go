@@ -12,8 +12,8 @@ import (
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
-	"github.com/dayops/dayops/tasks/internal/etcdca"
 	"github.com/dayops/dayops/tasks/internal/etcdroll"
+	"github.com/dayops/dayops/tasks/internal/etcdroll/rolltest"
 	"github.com/dayops/dayops/tasks/tasktest"
 )
 
@@ -28,28 +28,10 @@ func decode(t *testing.T, text string) Params {
 
 var now = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 
-// healthy are members a, b, c, ... that are; the second leads, or the only one.
 func healthy(t *testing.T, n int) []host {
-	leader := uint64(min(n, 2))
-	var members []etcd.Member
 	var out []host
-	for i := range n {
-		name := string(rune('a' + i))
-		members = append(members, etcd.Member{ID: uint64(i + 1), Name: name, PeerURLs: []string{"https://" + name + ":2380"}, ClientURLs: []string{"https://" + name + ":2379"}})
-	}
-	for _, m := range members {
-		st := etcd.Status{ClusterID: 7, MemberID: m.ID, Version: "3.4.23", Leader: leader, Index: 100, Term: 2}
-		s := etcdroll.State{Found: true, Free: 1 << 30,
-			Instance: etcd.Instance{Runtime: etcd.UnitRuntime, Unit: "etcd.service", Active: true, Name: m.Name, Endpoint: m.ClientURLs[0], DataDir: "/var/lib/etcd",
-				Service: reader.Unit{Name: "etcd.service", LoadState: "loaded", ActiveState: "active"}},
-			Certificates: []etcdca.File{{Path: "/etc/etcd/peer.crt", Certs: []etcdca.Certificate{{NotAfter: now.AddDate(1, 0, 0)}}}},
-			Live:         etcd.Live{Status: &st, Members: members, Health: etcd.Health{OK: true}}}
-		if m.ID == leader {
-			for _, x := range members {
-				s.View.Status = append(s.View.Status, etcd.Status{ClusterID: 7, MemberID: x.ID, Leader: leader})
-			}
-		}
-		out = append(out, host{Groups: []string{"etcd"}, Input: task.Input[Params, etcdroll.State]{Host: m.Name, Target: m.Name, Params: decode(t, "{}"), State: s, Facts: facts.Host{Clock: now}}})
+	for _, s := range rolltest.Healthy(n, now) {
+		out = append(out, host{Groups: []string{"etcd"}, Input: task.Input[Params, etcdroll.State]{Host: s.Instance.Name, Target: s.Instance.Name, Params: decode(t, "{}"), State: s, Facts: facts.Host{Clock: now}}})
 	}
 	return out
 }
@@ -71,9 +53,7 @@ func plan(t *testing.T, hosts []host) (steps, said []string) {
 	return steps, said
 }
 
-func down(h *host) {
-	h.State.Live, h.State.View, h.State.Instance.Active = etcd.Live{Problem: "connection refused"}, etcd.View{}, false
-}
+func down(h *host) { rolltest.Down(&h.State) }
 
 func TestPlans(t *testing.T) {
 	part := func(name string) []string {

@@ -43,8 +43,9 @@ type Limits struct {
 }
 
 // Judge refuses what must not be gone through: a cluster that is not healthy, and
-// of which one more member must not be missing for a moment.
-func (c *Cluster) Judge(f *Findings, l Limits) {
+// of which one more member must not be missing for a moment. turn are those of
+// Turn that are to be.
+func (c *Cluster) Judge(f *Findings, l Limits, turn []Host) {
 	if !c.found(f) {
 		return
 	}
@@ -55,8 +56,8 @@ func (c *Cluster) Judge(f *Findings, l Limits) {
 	if !l.Alarms {
 		c.alarms(f)
 	}
-	c.quorum(f, l)
-	for _, h := range c.Turn() {
+	c.quorum(f, l, turn)
+	for _, h := range turn {
 		c.host(f, h, l)
 	}
 	c.clocks(f, l.Spread)
@@ -171,7 +172,7 @@ func (c *Cluster) Alarms() []etcd.Alarm {
 
 // quorum weighs that each member in turn is missing for a moment. A single
 // member has no other to be missed by.
-func (c *Cluster) quorum(f *Findings, l Limits) {
+func (c *Cluster) quorum(f *Findings, l Limits, turn []Host) {
 	sum := etcd.Count(c.Members)
 	if !sum.Quorum() {
 		f.Fail(fmt.Sprintf("quorum lost: %s, %d needed", sum, sum.Needed()), "nothing can be written; start the stopped members, do not remove any")
@@ -186,12 +187,12 @@ func (c *Cluster) quorum(f *Findings, l Limits) {
 		if l.Stops {
 			what = "is stopped for a moment"
 		}
-		if len(c.Turn()) > 0 {
+		if len(turn) > 0 {
 			f.Warn("", "the only voter "+what+": nothing can be read or written then", "")
 		}
 		return
 	}
-	for _, h := range c.Turn() {
+	for _, h := range turn {
 		m, _ := c.MemberOf(h)
 		if v := etcd.Stop(c.Members, m); !v.OK {
 			f.Fail(v.Text, "bring the other members back first")

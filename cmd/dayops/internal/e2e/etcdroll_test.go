@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,7 +24,11 @@ func TestEtcdRolling(t *testing.T) {
 	r.well()
 	t.Run("restart", r.restart)
 	t.Run("killed", r.killed)
-	t.Run("refused", r.refused)
+	t.Run("defrag", r.defrag)
+	if os.Getenv("DAYOPS_SOAK") != "" {
+		t.Run("refused", r.refused)
+		t.Run("no space", r.nospace)
+	}
 }
 
 type rolling struct {
@@ -201,4 +206,67 @@ func (r *rolling) refused(t *testing.T) {
 	for _, h := range r.h[:2] {
 		require.Equal(t, before[h.Name], after[h.Name], "%s was left alone", h.Name)
 	}
+}
+
+// sizes are the databases' files.
+func (r *rolling) sizes(t *testing.T) (out []int64) {
+	for _, h := range r.h {
+		n, err := strconv.ParseInt(strings.TrimSpace(on(t, h, "stat -c %s /var/lib/etcd/member/snap/db")), 10, 64)
+		require.NoError(t, err)
+		out = append(out, n)
+	}
+	return out
+}
+
+// fill writes 100 kB into one key n times, or until etcd refuses, and forgets the
+// old versions where compact is set.
+func (r *rolling) fill(t *testing.T, n int, compact bool) {
+	on(t, r.h[0], `ctl() { ETCDCTL_API=3 etcdctl --cacert /etc/etcd/ca.crt --cert /etc/etcd/peer.crt --key /etc/etcd/peer.key --endpoints $urls "$@"; }
+urls=$1; i=0
+while [ $i -lt $2 ]; do i=$((i+1)); head -c 1000000 /dev/zero | tr '\\0' x | ctl put large >/dev/null 2>&1 || break; done
+[ -z "$3" ] || ctl compaction --physical $(ctl get large -w json | sed 's/.*"revision":\([0-9]*\).*/\1/')`, r.urls(), strconv.Itoa(n), map[bool]string{true: "yes"}[compact])
+}
+
+func (r *rolling) defrag(t *testing.T) {
+	r.t, r.d.t = t, t
+	r.fill(t, 40, true)
+	before := r.sizes(t)
+	led := r.leader(t)
+	o := r.d.must(0, "run", "builtin:etcd-defrag.yml", "-y")
+	require.Equal(t, before, r.sizes(t), "less than 100 MiB unused is left")
+	require.Contains(t, o.out, "% unused")
+	book := r.d.file("defrag.yml", "- hosts: etcd\n  become: yes\n  tasks:\n    - etcd_defrag: {unused_mib: 10}\n")
+	stop := r.write(t, "defrag-")
+	o = r.d.must(0, "run", book, "-y")
+	n, longest := stop()
+	after := r.sizes(t)
+	t.Logf("defragmented in %.1f s: %v, then %v; %d writes, the longest pause %s\n%s", o.took.Seconds(), before, after, n, longest, o.out)
+	for i := range after {
+		require.Less(t, after[i], before[i]/2)
+	}
+	require.Contains(t, o.out, " before, ")
+	require.NotEqual(t, led.Name, r.leader(t).Name, "another leads while the leader is defragmented")
+	require.Less(t, longest, pause)
+	require.Zero(t, r.d.run("run", book, "-y").code)
+	r.well()
+}
+
+// nospace: the quota is reached, and lifted again.
+func (r *rolling) nospace(t *testing.T) {
+	r.t, r.d.t = t, t
+	for _, h := range r.h {
+		on(t, h, "sed -i s/^ETCD_QUOTA_BACKEND_BYTES=.*/ETCD_QUOTA_BACKEND_BYTES=20000000/ /etc/etcd/etcd.conf")
+	}
+	r.d.must(0, "run", "builtin:etcd-restart.yml", "-y")
+	r.fill(t, 60, false)
+	o := r.d.run("run", "builtin:etcd-restart.yml", "-y")
+	require.Equal(t, 2, o.code, "%s", o)
+	require.Contains(t, o.out, "alarm NOSPACE raised by ")
+	o = r.d.must(0, "run", "builtin:etcd-defrag.yml", "-y", "-e", "disarm=yes")
+	t.Log(o.out)
+	r.ctl(t, "put after nospace")
+	for _, n := range r.sizes(t) {
+		require.Less(t, n, int64(10_000_000))
+	}
+	r.well()
 }
