@@ -11,7 +11,10 @@ import (
 	"github.com/dayops/dayops/tasks/entropy"
 	"github.com/dayops/dayops/tasks/etcddefrag"
 	"github.com/dayops/dayops/tasks/etcdhealth"
+	"github.com/dayops/dayops/tasks/etcdremove"
+	"github.com/dayops/dayops/tasks/etcdreplace"
 	"github.com/dayops/dayops/tasks/etcdrestart"
+	"github.com/dayops/dayops/tasks/etcdscaleup"
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
@@ -40,7 +43,10 @@ func All() *task.Registry {
 		entropy.Define(),
 		etcddefrag.Define(),
 		etcdhealth.Define(),
+		etcdremove.Define(),
+		etcdreplace.Define(),
 		etcdrestart.Define(),
+		etcdscaleup.Define(),
 		fetch.Define(),
 		file.Define(),
 		hostbackup.Define(),

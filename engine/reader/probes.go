@@ -19,7 +19,7 @@ type Pattern struct {
 // Probes is the reviewed table of what Probe may run. A row is added only with
 // the reason why no argument that fits it can write, signal, or block.
 func Probes() []Pattern {
-	return slices.Concat(timeProbes(), entropyProbes(), machineProbes(), fileProbes(), systemdProbes(), packageProbes(), storageProbes(), networkProbes(), etcdProbes())
+	return slices.Concat(timeProbes(), entropyProbes(), machineProbes(), fileProbes(), systemdProbes(), packageProbes(), storageProbes(), networkProbes(), etcdProbes(), memberProbes())
 }
 
 func timeProbes() []Pattern {

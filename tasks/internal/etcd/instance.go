@@ -41,6 +41,7 @@ type Instance struct {
 	Quota                                    int64 // bytes; etcd's default of 2 GiB where nothing is set
 	Endpoint                                 string
 	Ctl                                      Ctl
+	Settings                                 map[string]string // all that etcd reads, by their names in the environment
 }
 
 const defaultQuota = 2 << 30
@@ -64,6 +65,12 @@ func (in *Instance) fill(s map[string]string) {
 		in.Quota = q
 	}
 	in.Endpoint = in.endpoint()
+	in.Settings = map[string]string{}
+	for k, v := range s {
+		if strings.HasPrefix(k, "ETCD_") {
+			in.Settings[k] = v
+		}
+	}
 }
 
 // endpoint is where this member itself answers: an advertised address may be a
@@ -165,3 +172,6 @@ func clean(path string) string {
 	}
 	return path
 }
+
+// TLS tells whether clients or peers come with certificates.
+func (in Instance) TLS() bool { return in.Cert != "" || in.PeerCert != "" }

@@ -1,0 +1,196 @@
+package etcdmember
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/clock"
+	"github.com/dayops/dayops/tasks/internal/etcd"
+)
+
+// Limits of the preconditions.
+type Limits struct {
+	Spread time.Duration // clocks further apart are refused
+	Expiry time.Duration // certificates that end sooner are refused
+	Down   bool          // a member may be down, if the arithmetic allows it: only a warning
+}
+
+// Sound judges the cluster before its membership changes. dead are members of
+// which nothing is expected, because they come or go.
+func (v *View) Sound(f *Findings, l Limits, dead ...uint64) {
+	if !v.found(f) {
+		return
+	}
+	v.one(f, dead)
+	for _, m := range v.Members {
+		if !slices.Contains(dead, m.ID) {
+			v.member(f, m, l.Down)
+		}
+	}
+	v.alarms(f)
+	sum := etcd.Count(v.Members)
+	switch {
+	case !sum.Quorum():
+		f.Fail("", fmt.Sprintf("quorum lost: %s, %d needed", sum, sum.Needed()), "nothing can be changed in the cluster; start the stopped members; do not remove any")
+	case v.Leader == 0:
+		f.Fail("", "no member leads", "an election may be under way: look again in a moment")
+	default:
+		f.OK("", fmt.Sprintf("%s, %d needed", v.Line(), sum.Needed()))
+	}
+	v.certificates(f, l.Expiry)
+	v.clocks(f, l.Spread)
+	v.bugs(f)
+}
+
+// found tells whether there is a cluster to judge.
+func (v *View) found(f *Findings) bool {
+	if len(v.Members) > 0 {
+		return true
+	}
+	for _, h := range v.Hosts {
+		switch {
+		case !h.In("etcd") && !h.State.Found:
+		case h.Err != nil:
+			f.Fail("", fmt.Sprintf("%s could not be read: %s", h.Name, reader.Printable(h.Err.Error())), "")
+		case !h.State.Found:
+			f.Fail(h.Name, "no etcd found: no unit, no static pod and no settings of one", "name it with the parameters config, unit or endpoint")
+		case !h.State.Runs():
+			f.Fail(h.Name, fmt.Sprintf("member %s does not answer at %s: %s", h.State.Instance.Name, h.State.Instance.Endpoint, h.State.Live.Problem), badCertificate(h.State))
+		}
+	}
+	f.Fail("", "no member says who its members are", "see the hosts' findings, and dayops run etcd-health.yml")
+	return false
+}
+
+// badCertificate tells what is wrong with the certificates by which a member was asked.
+func badCertificate(s State) string {
+	for _, c := range s.Certificates {
+		if c.Problem != "" {
+			return fmt.Sprintf("%s %s", c.Path, c.Problem)
+		}
+	}
+	return "journalctl -u etcd on the host tells more; cacert, cert and key name other certificates to ask with"
+}
+
+// one judges that the hosts are of one cluster and one version.
+func (v *View) one(f *Findings, dead []uint64) {
+	lines := map[string][]string{}
+	for _, h := range v.Hosts {
+		st := h.State.Live.Status
+		if h.Err != nil || st == nil {
+			continue
+		}
+		if st.ClusterID != v.Cluster {
+			f.Fail(h.Name, fmt.Sprintf("%s belongs to another cluster: %x, not %x", h.Name, st.ClusterID, v.Cluster), "take it out of the groups etcd and new_etcd, or wipe it if it is a leftover; never start a restored copy beside a live original")
+			continue
+		}
+		if _, ok := v.MemberOf(&h); !ok && !slices.Contains(dead, st.MemberID) {
+			f.Fail(h.Name, fmt.Sprintf("%s runs, and is no member of the cluster any more", h.Name), "stop its etcd and move its data aside")
+		}
+		version, _ := etcd.ParseVersion(st.Version)
+		lines[version.Line()] = append(lines[version.Line()], h.Name)
+	}
+	if len(lines) > 1 {
+		var parts []string
+		for l, hosts := range lines {
+			parts = append(parts, l+" on "+strings.Join(hosts, " and "))
+		}
+		slices.Sort(parts)
+		f.Fail("", "mixed versions: "+strings.Join(parts, "; "), "finish the upgrade first")
+	}
+}
+
+func (v *View) member(f *Findings, m etcd.Member, down bool) {
+	status := task.Fail
+	if down {
+		status = task.Warn
+	}
+	h := v.HostOf(m)
+	switch {
+	case m.Healthy:
+	case h == nil:
+		f.say("", status, fmt.Sprintf("member %s (%s) is on no host that could be read", m.Label(), strings.Join(m.PeerURLs, ", ")),
+			"put its host into the group etcd, bring it back, or remove the member first: dayops run etcd-remove.yml -e member="+m.Label())
+	case !h.State.Runs():
+		f.say("", status, fmt.Sprintf("member %s does not answer at %s: %s", v.Label(m), h.State.Instance.Endpoint, h.State.Live.Problem),
+			"bring it back, or remove it first: dayops run etcd-remove.yml -e member="+m.Label())
+	default:
+		f.say("", status, fmt.Sprintf("member %s is not healthy: %s", v.Label(m), or(h.State.Live.Health.Error, "it answers, and confirms no read")), "see dayops run etcd-health.yml")
+	}
+}
+
+func (v *View) alarms(f *Findings) {
+	seen := map[etcd.Alarm]bool{}
+	for _, h := range v.Hosts {
+		for _, a := range h.State.Live.Alarms {
+			if h.Err == nil && !seen[a] {
+				seen[a] = true
+				f.Fail("", fmt.Sprintf("alarm %s raised by %x", a.Kind, a.MemberID), "see dayops run etcd-health.yml")
+			}
+		}
+	}
+}
+
+func (v *View) certificates(f *Findings, least time.Duration) {
+	for _, h := range v.Hosts {
+		if h.Err != nil || !h.State.Runs() {
+			continue
+		}
+		for _, c := range h.State.Certificates {
+			switch left := c.NotAfter.Sub(v.Now); {
+			case c.Problem != "":
+				f.Warn(h.Name, fmt.Sprintf("certificate %s %s", c.Path, c.Problem), "")
+			case left <= 0:
+				f.Fail(h.Name, fmt.Sprintf("certificate %s expired on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run etcd-certs.yml")
+			case left < least:
+				f.Fail(h.Name, fmt.Sprintf("certificate %s expires on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run etcd-certs.yml")
+			}
+		}
+	}
+}
+
+func (v *View) clocks(f *Findings, most time.Duration) {
+	var all []clock.Reading
+	for _, h := range v.Hosts {
+		if h.Err == nil && (h.State.Found || h.In("new_etcd")) && !h.Facts.Clock.IsZero() {
+			all = append(all, clock.Reading{Host: h.Name, Skew: h.Facts.Skew, Error: h.Facts.SkewError})
+		}
+	}
+	if len(all) < 2 {
+		return
+	}
+	s := clock.Compare(all)
+	if most > 0 && s.Sure > most {
+		f.Fail("", fmt.Sprintf("clocks are at least %s apart: %s is behind %s", clock.Span(s.Sure), s.Early, s.Late), "set the time first: dayops run ntp.yml")
+		return
+	}
+	if s.Seen > 0 {
+		f.OK("", "clocks agree within "+clock.Span(s.Seen+s.Error))
+	}
+}
+
+// bugs warns of what the version is known to get wrong when members change.
+func (v *View) bugs(f *Findings) {
+	at := v.Version
+	if at.Major == 3 && at.Minor == 5 && at.AtLeast(3, 5, 1) && !at.AtLeast(3, 5, 20) {
+		f.Warn("", fmt.Sprintf("etcd %s forgets a promotion in what it writes to disk (fixed in 3.5.20)", at), "upgrade to 3.5.26 or later before the way to 3.6, which would see a learner")
+	}
+}
+
+// Even warns of an even number of voters.
+func (f *Findings) Even(s etcd.Sum) {
+	if e := s.Even(); e != "" {
+		f.say("", task.Warn, e, "an odd number is better: add or remove one more")
+	}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

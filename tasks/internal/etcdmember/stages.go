@@ -1,0 +1,353 @@
+package etcdmember
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
+)
+
+// Making collects the stages of a plan.
+type Making struct {
+	View      *View
+	Stages    []task.Stage
+	Finally   []task.Step
+	OnFailure task.Failure
+	commit    bool
+}
+
+// Commit says that what was done up to here is good and stays, whatever fails later.
+func (k *Making) Commit() { k.commit = len(k.Stages) > 0 }
+
+// Plan is the plan with the stages that were added.
+func (k *Making) Plan(f Findings) task.Plan {
+	return task.Plan{Stages: k.Stages, Finally: k.Finally, Findings: f, OnFailure: k.OnFailure}
+}
+
+// On adds a stage of one host; without changes none.
+func (k *Making) On(name, host string, changes ...change.Change) {
+	var steps []task.Step
+	for _, c := range changes {
+		steps = append(steps, task.Step{Host: host, Change: c})
+	}
+	k.Stage(name, 0, steps...)
+}
+
+// Stage adds a stage; without steps none.
+func (k *Making) Stage(name string, window int, steps ...task.Step) {
+	if len(steps) > 0 {
+		k.Stages = append(k.Stages, task.Stage{Name: name, Steps: steps, Window: window})
+	}
+}
+
+// Limits of what a plan waits for.
+const (
+	portLimit    = 15 * time.Second
+	commandLimit = 2 * time.Minute
+	retryEvery   = 2 * time.Second
+)
+
+// Reach proves that a new host reaches the members, before anything is changed:
+// what listens there answers, and names are known on both sides.
+func (k *Making) Reach(a *Addition, gone ...Leaving) {
+	if a.Begun || a.Member {
+		return
+	}
+	var steps []task.Step
+	add := func(host string, c change.Change) { steps = append(steps, task.Step{Host: host, Change: c}) }
+	for _, m := range k.View.Members {
+		if slices.ContainsFunc(gone, func(l Leaving) bool { return l.Member.ID == m.ID && !l.Alive }) {
+			continue
+		}
+		for _, u := range slices.Concat(m.PeerURLs, m.ClientURLs) {
+			if p, err := url.Parse(u); err == nil && !etcd.Local(u) {
+				port, _ := strconv.Atoi(p.Port())
+				add(a.Name, &change.Wait{Address: p.Hostname(), Port: port, Limit: portLimit,
+					What: fmt.Sprintf("%s:%d, member %s, to answer %s", p.Hostname(), port, m.Label(), a.Name)})
+			}
+		}
+	}
+	if net.ParseIP(hostname(a.PeerURL)) == nil {
+		for _, m := range k.View.Members {
+			if h := k.View.HostOf(m); h != nil {
+				add(h.Name, &change.Wait{Argv: []string{"getent", "ahosts", a.Name}, Limit: portLimit, What: fmt.Sprintf("%s to know the name %s", h.Name, a.Name)})
+			}
+		}
+	}
+	k.Stage("reach "+a.Name, 0, steps...)
+}
+
+// Correct gives members whose peer URL is of no use to others their right one,
+// also in the view.
+func (k *Making) Correct(f *Findings) (changes []change.Change) {
+	v := k.View
+	asker := v.Asker()
+	for i, m := range v.Members {
+		if !slices.ContainsFunc(m.PeerURLs, etcd.Local) {
+			continue
+		}
+		h := v.HostOf(m)
+		if h == nil {
+			f.Fail("", fmt.Sprintf("member %s has the peer URL %s, which no other host can use, and is on no host here", m.Label(), strings.Join(m.PeerURLs, ", ")), "correct it with etcdctl member update")
+			continue
+		}
+		right, listens := h.listensForPeers()
+		if !listens {
+			f.Fail(h.Name, fmt.Sprintf("member %s listens for peers on %s only", m.Label(), strings.Join(m.PeerURLs, ", ")),
+				"set ETCD_LISTEN_PEER_URLS and ETCD_INITIAL_ADVERTISE_PEER_URLS to an address that the others reach, restart etcd, then again")
+			continue
+		}
+		f.Warn(h.Name, fmt.Sprintf("member %s has the peer URL %s, which no other host can use: it is set to %s", m.Label(), strings.Join(m.PeerURLs, ", "), right), "")
+		id, there := etcd.Hex(m.ID), k.member(*asker, right)
+		changes = append(changes, &change.Exec{
+			Argv: asker.State.Instance.Ctl.MemberUpdate(asker.State.Instance.Endpoint, id, right), Limit: commandLimit, Class: change.Disruptive,
+			Done: &change.Probe{Find: there}, Purpose: fmt.Sprintf("set the peer URL of member %s to %s", m.Label(), right),
+			Undo: []*change.Exec{{Argv: asker.State.Instance.Ctl.MemberUpdate(asker.State.Instance.Endpoint, id, m.PeerURLs...), Limit: commandLimit, Class: change.Disruptive,
+				Done: &change.Probe{Find: there, Absent: true}, Purpose: fmt.Sprintf("set the peer URL of member %s to %s again", m.Label(), strings.Join(m.PeerURLs, ", "))}},
+		})
+		v.Members[i].PeerURLs = []string{right}
+	}
+	return changes
+}
+
+// listensForPeers is the URL where others reach a member that told them localhost.
+func (h Host) listensForPeers() (string, bool) {
+	for u := range strings.SplitSeq(h.State.Instance.Settings["ETCD_LISTEN_PEER_URLS"], ",") {
+		p, err := url.Parse(strings.TrimSpace(u))
+		if err != nil || p.Port() == "" {
+			continue
+		}
+		ip := net.ParseIP(p.Hostname())
+		switch {
+		case ip != nil && ip.IsUnspecified() && h.Facts.DefaultIPv4 != "":
+			return withHost(u, h.Facts.DefaultIPv4), true
+		case !etcd.Local(u):
+			return strings.TrimSpace(u), true
+		}
+	}
+	return "", false
+}
+
+// member finds the member with a peer URL.
+func (k *Making) member(asker Host, peerURL string) *change.Query {
+	in := asker.State.Instance
+	return &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "peerURLs", Value: peerURL, What: "the member at " + peerURL}
+}
+
+// remove is the command that takes a member out again, whose ID nobody knows yet.
+func (k *Making) takeOut(asker Host, n Newcomer) *change.Exec {
+	q := *k.member(asker, n.PeerURL)
+	q.Field, q.Hex, q.What = "ID", true, "the ID of "+n.Name
+	return &change.Exec{
+		Argv:  asker.State.Instance.Ctl.MemberRemove(asker.State.Instance.Endpoint, "{member}"),
+		Words: map[string]change.Query{"member": q}, Limit: commandLimit, Class: change.Disruptive,
+		Done:    &change.Probe{Find: k.member(asker, n.PeerURL), Absent: true},
+		Purpose: "member remove " + n.Name,
+	}
+}
+
+// Grow adds the stages of one new member.
+func (k *Making) Grow(a *Addition, g Growth) error {
+	if a.Member {
+		return nil
+	}
+	asker := k.View.Asker()
+	k.certificates(a)
+	if err := k.install(a, g, *asker); err != nil {
+		return err
+	}
+	if !a.Learner && !a.Begun {
+		k.prove(a)
+	}
+	k.join(a, *asker)
+	k.start(a)
+	k.settle(a, g, *asker)
+	k.View.Members = Joined(k.View.Members, a)
+	return nil
+}
+
+func (k *Making) certificates(a *Addition) {
+	if !a.Certs || a.CA == nil {
+		return
+	}
+	into := etcdca.Into(a.Name, k.View.Now)
+	var changes []change.Change
+	changes = append(changes, etcdca.Prepare(into))
+	for _, use := range []etcdca.Use{etcdca.Server, etcdca.Peer} {
+		changes = append(changes, a.CA.State.Authority.Sign(etcdca.Request{Use: use, CN: a.Name, Names: a.Names, Into: into}))
+	}
+	k.On("certs for "+a.Name, a.CA.Name, changes...)
+	k.Finally = append(k.Finally, task.Step{Host: a.CA.Name, Change: etcdca.Clear(into)})
+}
+
+// install brings the program, its files and the way in. Nothing starts.
+func (k *Making) install(a *Addition, g Growth, donor Host) error {
+	m := a.Host.State.Room
+	var changes []change.Change
+	if len(a.Packages) > 0 {
+		changes = append(changes, &change.Package{Manager: m.Manager, Install: a.Packages, Before: m.Installed, NoStart: true})
+	}
+	conf, err := Conf(a.Newcomer, donor, k.View.Members)
+	if err != nil {
+		return err
+	}
+	if a.Host.State.Runs() { // a learner that has come up has all of it
+		return nil
+	}
+	changes = append(changes, &change.Dir{Path: ConfDir, Before: m.Dir, Attr: change.Attr{Mode: mode(0o700), Owner: "etcd", Group: "etcd"}, Force: true})
+	changes = append(changes, a.bring(k.View.Now)...)
+	w := write(m.Conf, conf, change.Attr{Mode: mode(0o640), Owner: "root", Group: "etcd"})
+	w.Force = true // the package may have brought one
+	if w.Before.SHA256 != w.After.SHA256 {
+		changes = append(changes, w)
+	}
+	const drop = "# Written by dayops.\n[Service]\nEnvironmentFile=" + ConfFile + "\n"
+	if m.Manager == "apt" && string(m.Drop.Text) != drop {
+		if !m.Drop.Exists {
+			changes = append(changes, &change.Dir{Path: dropDir, Before: reader.File{Path: dropDir}, Attr: change.Attr{Mode: mode(0o755)}, Force: true})
+		}
+		changes = append(changes, write(m.Drop, drop, change.Attr{Mode: mode(0o644), Owner: "root", Group: "root"}), &change.Unit{DaemonReload: true})
+	}
+	open, _, _ := openPorts(m, g.Firewall)
+	changes = append(append(changes, open...), a.folder(a.DataDir, "member", k.View.Now))
+	if a.WALDir != "" {
+		changes = append(changes, a.folder(path.Dir(a.WALDir), path.Base(a.WALDir), k.View.Now))
+	}
+	k.On("install "+a.Name, a.Name, changes...)
+	return nil
+}
+
+// bring copies the certificates from where they were made.
+func (a *Addition) bring(now time.Time) (out []change.Change) {
+	if !a.Certs || a.CA == nil {
+		return nil
+	}
+	into := etcdca.Into(a.Name, now)
+	from := map[string]string{"ca.crt": a.CA.State.Authority.Cert.Path}
+	for _, use := range []etcdca.Use{etcdca.Server, etcdca.Peer} {
+		q := etcdca.Request{Use: use, Into: into}
+		from[path.Base(q.Cert())], from[path.Base(q.Key())] = q.Cert(), q.Key()
+	}
+	for _, f := range a.Host.State.Room.Files {
+		attr := change.Attr{Mode: mode(0o600), Owner: "etcd", Group: "etcd"}
+		out = append(out, etcdca.Bring(a.CA.Name, from[path.Base(f.Path)], f, attr))
+	}
+	return out
+}
+
+// join takes the member in.
+func (k *Making) join(a *Addition, asker Host) {
+	if a.Begun {
+		return
+	}
+	how := "voter"
+	if a.Learner {
+		how = "learner"
+	}
+	in := asker.State.Instance
+	k.On("member "+a.Name, asker.Name, &change.Exec{
+		Argv: in.Ctl.MemberAdd(in.Endpoint, a.Name, a.PeerURL, a.Learner), Limit: commandLimit, Class: change.Disruptive,
+		Done:    &change.Probe{Find: k.member(asker, a.PeerURL)},
+		Purpose: fmt.Sprintf("add %s %s at %s", how, a.Name, a.PeerURL),
+		Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
+	})
+}
+
+// start starts etcd there: as soon as it was added, for a cluster that one makes
+// two writes nothing until then.
+func (k *Making) start(a *Addition) {
+	if a.Host.State.Runs() {
+		return
+	}
+	yes := true
+	k.On("start "+a.Name, a.Name, &change.Unit{Name: unitName, Before: a.Host.State.Room.unit(unitName), Active: &yes, Enabled: &yes, Force: true})
+}
+
+// folder makes a folder for data. What etcd has put into it is moved aside
+// beside it when it is taken back: no Dir would do that.
+func (a *Addition) folder(dir, leaf string, now time.Time) change.Change {
+	p := path.Join(dir, leaf)
+	aside := path.Join(dir, fmt.Sprintf("dayops-%s-%s", leaf, now.UTC().Format("20060102T150405Z")))
+	argv := []string{"install", "-d", "-m", "0700", "-o", "etcd", "-g", "etcd", "--"}
+	if leaf == "member" {
+		argv = append(argv, dir)
+	}
+	return &change.Exec{
+		Argv: append(argv, p), Limit: commandLimit, Done: &change.Probe{Path: p}, Purpose: "make " + p + " for etcd",
+		Undo: []*change.Exec{{Argv: []string{"mv", "-T", "--", p, aside}, Limit: commandLimit, Done: &change.Probe{Path: p, Absent: true},
+			Purpose: fmt.Sprintf("move %s aside, to %s", p, aside)}},
+	}
+}
+
+// retryScript asks again until the cluster agrees, as often as it may.
+const retryScript = `n=$1 every=$2; shift 2
+while :; do
+  said=$("$@" 2>&1) && exit 0
+  n=$((n-1))
+  [ "$n" -gt 0 ] || { printf '%s\n' "$said" | tail -n 5 >&2; exit 1; }
+  sleep "$every"
+done`
+
+// retry is a command that is given again until it succeeds.
+func retry(limit time.Duration, argv []string) ([]string, time.Duration) {
+	n := max(1, int(limit/retryEvery))
+	head := []string{"/bin/sh", "-c", retryScript, "dayops", strconv.Itoa(n), strconv.Itoa(int(retryEvery / time.Second))}
+	return append(head, argv...), 2*limit + commandLimit
+}
+
+// settle gives the learner its vote as soon as etcd lets it have it, and waits
+// for health. Both steps can take the member out again: before its etcd is
+// stopped, for a voter that is stopped first might take the quorum along.
+func (k *Making) settle(a *Addition, g Growth, asker Host) {
+	in := asker.State.Instance
+	if a.Learner || a.Begun {
+		q := *k.member(asker, a.PeerURL)
+		q.Field = "isLearner"
+		id := q
+		id.Field, id.Hex, id.What = "ID", true, "the ID of "+a.Name
+		argv, limit := retry(g.Promote, in.Ctl.MemberPromote(in.Endpoint, "{member}"))
+		k.On("promote "+a.Name, asker.Name, &change.Exec{
+			Argv: argv, Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
+			Done:    &change.Probe{Find: &q, Is: "false"},
+			Purpose: fmt.Sprintf("promote %s as soon as it has caught up, within %s", a.Name, g.Promote),
+			Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
+		})
+	} else {
+		argv, limit := retry(g.Health, in.Ctl.Health(a.ClientURL))
+		k.On("vote of "+a.Name, asker.Name, &change.Exec{
+			Argv: argv, Limit: limit, Class: change.Disruptive,
+			Done:    &change.Probe{Find: &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "name", Value: a.Name, What: "member " + a.Name}},
+			Purpose: fmt.Sprintf("wait until %s takes part, within %s", a.Name, g.Health),
+			Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
+		})
+	}
+	k.On("health of "+a.Name, a.Name, a.instance(in).Healthy(g.Health))
+}
+
+// instance is the new member as its settings describe it.
+func (a *Addition) instance(donor etcd.Instance) etcd.Instance {
+	in := etcd.Instance{Runtime: etcd.UnitRuntime, Unit: unitName, Name: a.Name, Endpoint: a.ClientURL}
+	if donor.TLS() {
+		in.Ctl = etcd.Ctl{CA: ConfDir + "/ca.crt", Cert: ConfDir + "/peer.crt", Key: ConfDir + "/peer.key"}
+	}
+	if donor.PeerCert == "" && donor.Cert != "" {
+		in.Ctl.Cert, in.Ctl.Key = ConfDir+"/server.crt", ConfDir+"/server.key"
+	}
+	return in
+}
+
+// Joined are the members once a is one of them, with its vote.
+func Joined(members []etcd.Member, a *Addition) []etcd.Member {
+	out := slices.DeleteFunc(slices.Clone(members), func(m etcd.Member) bool { return slices.Contains(m.PeerURLs, a.PeerURL) })
+	return append(out, etcd.Member{Name: a.Name, Healthy: true, PeerURLs: []string{a.PeerURL}, ClientURLs: []string{a.ClientURL}})
+}
