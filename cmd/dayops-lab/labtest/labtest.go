@@ -7,6 +7,9 @@
 //	l := labtest.NeedAlone(t)               // the same lab, but nobody else uses it meanwhile
 //	l := labtest.Own(t, lab.Options{...})   // a small lab of the test's own, to break (about 3 s)
 //
+// Options{Masters: 1, Spares: 2, Etcd: "3.6"} is a cluster of one with two hosts to
+// grow by; Pods: true has stand-ins for static pods: a script, no kubelet.
+//
 // EtcdOf(t, l) asks a lab's etcd from here: it fills it, reads all of it back,
 // and has a Writer that proves that no acknowledged write is lost:
 //

@@ -32,6 +32,7 @@ type Cluster struct {
 	Domain string
 	Hosts  []Host
 	NoV2   bool // this etcd has no v2 API to enable
+	Pods   bool // etcd on masters is a static pod
 
 	seed   uint64
 	now    time.Time

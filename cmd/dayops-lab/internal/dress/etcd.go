@@ -19,11 +19,53 @@ func (c *Cluster) etcdMember(h Host) ([]entry, error) {
 		{path: "/etc/etcd/peer.key", mode: 0o600, owner: own, data: string(certs.peer.Key)},
 		{path: "/var/lib/etcd", kind: folder, mode: 0o700, owner: own},
 	}
+	if c.Pods && h.Is("master") {
+		out = append(out, entry{path: "/etc/origin/node/pods/etcd.yaml", mode: 0o600, data: etcdPod})
+	}
 	if !c.first("etcd", h) {
 		return out, nil
 	}
 	return append(out, c.etcdAuthority()...), nil
 }
+
+const etcdPod = `apiVersion: v1
+kind: Pod
+metadata:
+  name: master-etcd
+  namespace: kube-system
+  labels:
+    openshift.io/component: etcd
+    openshift.io/control-plane: "true"
+spec:
+  restartPolicy: Always
+  hostNetwork: true
+  containers:
+  - name: etcd
+    image: registry.access.redhat.com/rhel7/etcd:3.2.22
+    workingDir: /var/lib/etcd
+    command: ["/bin/sh", "-c"]
+    args:
+    - |
+      #!/bin/sh
+      set -o allexport
+      source /etc/etcd/etcd.conf
+      exec etcd
+    securityContext:
+      privileged: true
+    volumeMounts:
+    - mountPath: /etc/etcd/
+      name: master-config
+      readOnly: true
+    - mountPath: /var/lib/etcd/
+      name: master-data
+  volumes:
+  - name: master-config
+    hostPath:
+      path: /etc/etcd/
+  - name: master-data
+    hostPath:
+      path: /var/lib/etcd
+`
 
 // etcdAuthority is the layout that `openssl ca -name etcd_ca` works on.
 func (c *Cluster) etcdAuthority() []entry {

@@ -33,7 +33,7 @@ func (l *Lab) dressing(now time.Time) (*dress.Cluster, error) {
 	}
 	c, err := dress.New("lab.example.com", l.state.Seed, now, hosts)
 	if err == nil {
-		c.NoV2 = !l.ServesV2()
+		c.NoV2, c.Pods = !l.ServesV2(), l.state.Pods
 	}
 	return c, err
 }
@@ -84,7 +84,14 @@ func (h *Host) configure(ctx context.Context) error {
 	if _, err := runIn(ctx, "opspass:"+h.lab.state.Password+"\n", "chroot", root, "chpasswd"); err != nil {
 		return err
 	}
+	if h.lab.state.Pods {
+		if err := h.standIn(); err != nil {
+			return err
+		}
+	}
 	switch {
+	case h.inPod():
+		return os.RemoveAll(filepath.Join(h.Root(), "/var/lib/etcd/default"))
 	case h.Is("etcd"):
 		return h.enableEtcd()
 	case h.Is("new_etcd") && h.lab.state.Closed:
@@ -181,6 +188,13 @@ func (h *Host) WaitEtcd(ctx context.Context, limit time.Duration) error {
 
 // Etcdctl runs etcdctl (API 3) on the host against its own member.
 func (h *Host) Etcdctl(ctx context.Context, args ...string) (string, error) {
-	return h.Exec(ctx, append([]string{"env", "ETCDCTL_API=3", "etcdctl", "--endpoints=https://" + h.IP + ":2379",
-		"--cacert=/etc/etcd/ca.crt", "--cert=/etc/etcd/peer.crt", "--key=/etc/etcd/peer.key"}, args...)...)
+	argv := []string{"env", "ETCDCTL_API=3", "etcdctl", "--endpoints=https://" + h.IP + ":2379",
+		"--cacert=/etc/etcd/ca.crt", "--cert=/etc/etcd/peer.crt", "--key=/etc/etcd/peer.key"}
+	if h.inPod() {
+		argv = append([]string{"master-exec", "etcd", "etcd"}, argv...)
+	}
+	return h.Exec(ctx, append(argv, args...)...)
 }
+
+// inPod tells whether the host's etcd is a static pod.
+func (h *Host) inPod() bool { return h.lab.state.Pods && h.Is("master") && h.Is("etcd") }

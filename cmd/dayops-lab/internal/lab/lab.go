@@ -42,6 +42,7 @@ type Options struct {
 	Spares    int    // hosts of the group new_etcd: no etcd, but a package source that offers it
 	Etcd      string // release line: "3.4" (Debian's, the default), "3.5", "3.6", "3.7"
 	SpareEtcd string // the line that the spares' package source offers; "" is Etcd's
+	Pods      bool   // stand-ins for static pods on masters (etcd, API, controllers) and for flanneld on nodes
 	Closed    bool   // the spares' firewall rejects all but ssh, as RHEL's does at first
 
 	Seed  uint64    // of the made-up file contents

@@ -25,6 +25,7 @@ type state struct {
 	Etcd     string      `json:"etcd"`   // release line of the members
 	Offers   string      `json:"offers"` // release line that the spares' package source has
 	Closed   bool        `json:"closed"`
+	Pods     bool        `json:"pods"`
 	Password string      `json:"password"`
 	Seed     uint64      `json:"seed"`
 	Owner    *process    `json:"owner,omitempty"`
@@ -98,7 +99,7 @@ func claimDir(dir string) error {
 
 // plan lays down everything about the lab but its images, bridge and addresses.
 func plan(o Options) (state, error) {
-	s := state{Version: stateVersion, ID: randomHex(8), Etcd: o.Etcd, Offers: o.SpareEtcd, Closed: o.Closed, Password: randomHex(8), Seed: o.Seed}
+	s := state{Version: stateVersion, ID: randomHex(8), Etcd: o.Etcd, Offers: o.SpareEtcd, Closed: o.Closed, Pods: o.Pods, Password: randomHex(8), Seed: o.Seed}
 	if o.Owned {
 		p, err := self()
 		if err != nil {
@@ -135,7 +136,7 @@ func (o *Options) hosts() []hostState {
 
 // shape tells labs that can stand for one another from those that cannot.
 func (s *state) shape() string {
-	out := fmt.Sprintf("etcd %s, offered %s, closed %t:", s.Etcd, s.Offers, s.Closed)
+	out := fmt.Sprintf("etcd %s, offered %s, closed %t, pods %t:", s.Etcd, s.Offers, s.Closed, s.Pods)
 	for _, h := range s.Hosts {
 		out += fmt.Sprint(" ", h.Name, h.Roles)
 	}
@@ -143,7 +144,7 @@ func (s *state) shape() string {
 }
 
 func (o *Options) shape() string {
-	s := state{Etcd: o.Etcd, Offers: o.SpareEtcd, Closed: o.Closed, Hosts: o.hosts()}
+	s := state{Etcd: o.Etcd, Offers: o.SpareEtcd, Closed: o.Closed, Pods: o.Pods, Hosts: o.hosts()}
 	return s.shape()
 }
 
