@@ -35,6 +35,7 @@ bench:
 soak: build
 	@.ci/install
 	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -timeout 60m -run '$(or $(RUN),.)' ./cmd/dayops/internal/soak
+	DAYOPS_SOAK=1 go test -count=1 -v -tags crash -run '$(or $(RUN),Killed)' ./engine
 
 # Every test again and again, for what fails once in a while.
 TIMES ?= 10

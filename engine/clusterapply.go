@@ -30,7 +30,7 @@ func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, pl
 		return h, release, err
 	})
 	a.rollback = func(_ context.Context, why string) error {
-		return r.rollBack(outer, s, journal.Place{Step: s.ID}, plan, a, why) // also when the step's limit is over
+		return r.rollBack(outer, s, journal.Place{Step: s.ID}, a, why) // also when the step's limit is over
 	}
 	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s, steps: plan.Changes()}
 	if err := r.beforeCluster(ctx, s, plan, members); err != nil {
@@ -42,8 +42,11 @@ func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, pl
 	changed := false
 	for name, d := range a.run(ctx, plan, "") {
 		m := memberNamed(members, name)
-		if m == nil { // the plan names somebody whom nobody knows
-			m = members[0]
+		if m == nil { // somebody whom nobody knows, or who only had a part in an earlier controller's plan
+			if members[0].res.err == nil {
+				members[0].res.err = d.err
+			}
+			continue
 		}
 		m.res.outcome, m.res.changed = d.out, d.out.Changed
 		m.res.err = together(m.res.err, d.err)
@@ -85,12 +88,17 @@ func blame(members []*member) {
 	}
 }
 
+// noPartError: a step names a host that the task does not concern.
+type noPartError struct{ host string }
+
+func (e *noPartError) Error() string { return e.host + " has no part in this step" }
+
 // memberHost is what changes on a member are applied to. Its peers are the other
 // members; who reads one does not wait for its turn.
 func (r *run) memberHost(members []*member, name string) (change.Host, *link, error) {
 	m := memberNamed(members, name)
 	if m == nil || m.it == nil || m.it.link == nil {
-		return change.Host{}, nil, fmt.Errorf("%s has no part in this step", name)
+		return change.Host{}, nil, &noPartError{name}
 	}
 	h := r.changeHost(name, m.it)
 	h.Peer = func(_ context.Context, name string) (change.Host, error) {

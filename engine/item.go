@@ -177,7 +177,7 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 	a := it.r.applier(it.s, it.sc.at, it.s.Def.Kind(it.params) == task.Action, it.changeHost) // without stop: a step under way is finished
 	a.admission = adm
 	a.rollback = func(_ context.Context, why string) error {
-		return it.r.rollBack(outer, it.s, it.sc.at, plan, a, why)
+		return it.r.rollBack(outer, it.s, it.sc.at, a, why)
 	}
 	if res.err = it.r.announce(it.sc.at, in.Now, plan, func(string) (string, string) { return it.target, it.as }); res.err != nil {
 		res.status = event.Failed

@@ -120,7 +120,7 @@ func (l ledger) close(ctx context.Context, step *journal.Step, h change.Host, in
 
 // begun remembers a change of this controller, for a rollback.
 func (r *run) begun(rec journal.Record) *journal.Step {
-	s := &journal.Step{ID: rec.ID, Stage: rec.Stage, Back: rec.Back, At: rec.At, Change: *rec.Change, Inverse: rec.Inverse, State: rec.Kind, Time: rec.Time}
+	s := &journal.Step{ID: rec.ID, Taken: r.opt.Journal.Taken(), Stage: rec.Stage, Back: rec.Back, At: rec.At, Change: *rec.Change, Inverse: rec.Inverse, State: rec.Kind, Time: rec.Time}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.steps = append(r.steps, s)
@@ -246,7 +246,19 @@ func (r *run) announce(at journal.Place, now time.Time, p task.Plan, as func(hos
 		host, account := as(st.Host)
 		rec.Finally = append(rec.Finally, journal.Change{Host: host, As: account, Kind: st.Change.Kind(), Summary: r.opt.Redactor.Redact(st.Change.Summary()), Data: raw})
 	}
-	if rec.Finally == nil {
+	if p.OnFailure == task.Rollback {
+		var err error
+		if rec.Stages, err = keptStages(p); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		if r.stages == nil {
+			r.stages = map[journal.Place][]journal.Stage{}
+		}
+		r.stages[at] = rec.Stages
+		r.mu.Unlock()
+	}
+	if rec.Finally == nil && rec.Stages == nil {
 		return r.opt.Journal.Note(rec)
 	}
 	return r.opt.Journal.Append(rec)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,12 +41,11 @@ func (e *RolledBackError) Error() string {
 // backwards, in the windows of the plan. Its own changes are journalled as
 // such: a controller that dies over it is followed by one that goes on with it.
 type rollback struct {
-	r      *run
-	at     journal.Place
-	why    string
-	stages []journal.Stage
-	a      *applier // of the inverses
-	deeds  []*done  // in the order in which they were done
+	r     *run
+	at    journal.Place
+	why   string
+	a     *applier // of the inverses
+	deeds []*done  // in the order in which they were done
 
 	mu  sync.Mutex
 	bad map[string]bool             // hosts on which it goes no further
@@ -63,8 +63,8 @@ type done struct {
 }
 
 // newRollback gathers what there is to take back at a place.
-func (r *run) newRollback(s *playbook.BoundStep, at journal.Place, rb journal.Rollback, a *applier) (*rollback, error) {
-	b := &rollback{r: r, at: at, why: rb.Why, stages: rb.Stages, a: a, bad: map[string]bool{}, put: map[string]bool{}, on: map[string]*RolledBackError{}, cut: map[string]error{}, say: map[string][]task.Finding{}}
+func (r *run) newRollback(s *playbook.BoundStep, at journal.Place, why string, a *applier) (*rollback, error) {
+	b := &rollback{r: r, at: at, why: why, a: a, bad: map[string]bool{}, put: map[string]bool{}, on: map[string]*RolledBackError{}, cut: map[string]error{}, say: map[string][]task.Finding{}}
 	var all []task.Step
 	for _, st := range r.standing(at) {
 		d := &done{step: st}
@@ -80,7 +80,7 @@ func (r *run) newRollback(s *playbook.BoundStep, at journal.Place, rb journal.Ro
 			d.inverse = append(d.inverse, task.Step{Host: st.Change.Host, Change: c, Of: s.Task})
 		}
 		b.deeds = append(b.deeds, d)
-		b.on[st.Change.Host] = &RolledBackError{Why: rb.Why}
+		b.on[st.Change.Host] = &RolledBackError{Why: why}
 	}
 	for _, d := range slices.Backward(b.deeds) {
 		all = append(all, d.inverse...)
@@ -104,7 +104,7 @@ func (r *run) standing(at journal.Place) []*journal.Step {
 	}
 	for _, s := range all {
 		var k keptOutcome
-		if s.At != at || s.Stage == 0 || s.Back != 0 || s.Again || s.Undone || s.Stage > maxStages {
+		if s.At != at || s.Stage == 0 || s.Back != 0 || s.Again || s.Undone {
 			continue
 		}
 		if s.State == journal.Done && json.Unmarshal(s.Outcome, &k) == nil && !k.Changed {
@@ -115,34 +115,58 @@ func (r *run) standing(at journal.Place) []*journal.Step {
 	return out
 }
 
-// maxStages bounds what a journal may say.
-const maxStages = 10_000
-
 // run takes everything back. A first interrupt does not end it.
 func (b *rollback) run(ctx context.Context) {
-	for n := len(b.stages); n > 0; n-- {
-		b.stage(ctx, n, slices.Collect(func(yield func(*done) bool) {
-			for _, d := range slices.Backward(b.deeds) {
-				if d.step.Stage == n && !yield(d) {
-					return
-				}
-			}
-		}), b.takeBack)
+	stages := b.order()
+	for _, n := range slices.Backward(stages) {
+		deeds := b.of(n)
+		slices.Reverse(deeds)
+		b.stage(ctx, n, deeds, b.takeBack)
 	}
-	for n := 1; n <= len(b.stages); n++ {
-		var again []*done
-		for _, d := range b.deeds {
-			if d.step.Stage == n && b.restarts(d) {
-				again = append(again, d)
-			}
-		}
+	for _, n := range stages {
+		again := slices.DeleteFunc(b.of(n), func(d *done) bool { return !b.restarts(d) })
 		b.stage(ctx, n, again, b.restart)
 		b.until(ctx, n, again)
 	}
 }
 
+// nth is a stage of the plan of one controller: each makes the plan anew from
+// what is there.
+type nth struct{ taken, stage int }
+
+// order lists the stages in which anything was done, as it was done.
+func (b *rollback) order() []nth {
+	var out []nth
+	for _, d := range b.deeds {
+		if n := (nth{d.step.Taken, d.step.Stage}); !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, func(a, b nth) int { return cmp.Or(a.taken-b.taken, a.stage-b.stage) })
+	return out
+}
+
+// of are the deeds of a stage, as they were done.
+func (b *rollback) of(n nth) []*done {
+	return slices.DeleteFunc(slices.Clone(b.deeds), func(d *done) bool { return d.step.Taken != n.taken || d.step.Stage != n.stage })
+}
+
+// kept says how a stage was to be carried out; one after the other where nobody knows.
+func (b *rollback) kept(n nth) journal.Stage {
+	b.r.mu.Lock()
+	defer b.r.mu.Unlock()
+	stages := b.r.stages[b.at]
+	if m := b.r.opt.Memory; m != nil && n.taken < b.r.opt.Journal.Taken() {
+		stages = m.Plans[b.at].Stages[n.taken]
+	}
+	if n.stage > len(stages) {
+		return journal.Stage{Window: 1}
+	}
+	return stages[n.stage-1]
+}
+
 // stage does one thing with some changes of a stage, host by host in its window.
-func (b *rollback) stage(ctx context.Context, n int, deeds []*done, do func(context.Context, string, *done) error) {
+func (b *rollback) stage(ctx context.Context, n nth, deeds []*done, do func(context.Context, string, *done) error) {
 	var order []string
 	by := map[string][]*done{}
 	for _, d := range deeds {
@@ -152,7 +176,7 @@ func (b *rollback) stage(ctx context.Context, n int, deeds []*done, do func(cont
 		}
 		by[host] = append(by[host], d)
 	}
-	window := b.stages[n-1].Window
+	window := b.kept(n).Window
 	if window <= 0 {
 		window = max(1, len(order))
 	}
@@ -301,8 +325,8 @@ func (b *rollback) restart(ctx context.Context, host string, d *done) error {
 }
 
 // until waits for what must hold after a stage with restarts.
-func (b *rollback) until(ctx context.Context, n int, again []*done) {
-	kept := b.stages[n-1].Until
+func (b *rollback) until(ctx context.Context, n nth, again []*done) {
+	kept := b.kept(n).Until
 	if kept == nil {
 		return
 	}
@@ -310,7 +334,7 @@ func (b *rollback) until(ctx context.Context, n int, again []*done) {
 		host := d.step.Change.Host
 		c, err := b.r.decode(b.r.opt.RunID, *kept)
 		if err == nil && !b.isBad(host) {
-			err = b.a.step(ctx, task.Step{Host: host, Change: c}, host, deed{stage: n})
+			err = b.a.step(ctx, task.Step{Host: host, Change: c}, host, deed{stage: n.stage})
 		}
 		if err != nil {
 			b.spoil(host, d, err)
@@ -337,37 +361,51 @@ func (a *applier) failedFor(ended error) string {
 }
 
 // rollBack is what a plan with Rollback does when it has failed.
-func (r *run) rollBack(ctx context.Context, s *playbook.BoundStep, at journal.Place, p task.Plan, a *applier, why string) error {
+func (r *run) rollBack(ctx context.Context, s *playbook.BoundStep, at journal.Place, a *applier, why string) error {
 	if ctx.Err() != nil || len(r.standing(at)) == 0 {
 		return nil
 	}
-	rb := journal.Rollback{Why: r.opt.Redactor.Redact(why)}
+	said := r.opt.Redactor.Redact(why)
+	if err := r.opt.Journal.Append(journal.Record{Kind: journal.RolledBack, Time: r.opt.Now().UTC(), At: at, Error: said}); err != nil {
+		return err
+	}
+	r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Text: "the plan failed, what it did is taken back: " + why})
+	back := &applier{forks: a.forks, limit: a.limit, do: ledger{r: r, at: at}.do}
+	back.host = func(ctx context.Context, name string) (change.Host, func(), error) {
+		h, release, err := a.host(ctx, name)
+		var gone *noPartError // the plan of an earlier controller had one for it
+		if errors.As(err, &gone) {
+			return r.hostAt(ctx, at, name)
+		}
+		return h, release, err
+	}
+	if a.admission != nil && a.admission.whole {
+		back.admission = a.admission
+	}
+	b, err := r.newRollback(s, at, said, back)
+	if err != nil {
+		return err
+	}
+	b.run(ctx)
+	a.rolledBack(b, said)
+	return nil
+}
+
+// keptStages are a plan's stages as the journal keeps them.
+func keptStages(p task.Plan) ([]journal.Stage, error) {
+	var out []journal.Stage
 	for _, st := range p.Stages {
 		kept := journal.Stage{Window: st.Window}
 		if st.Until != nil {
 			raw, err := change.Encode(st.Until, change.EncodeOptions{})
 			if err != nil {
-				return err
+				return nil, err
 			}
 			kept.Until = &journal.Change{Kind: st.Until.Kind(), Summary: st.Until.Summary(), Data: raw}
 		}
-		rb.Stages = append(rb.Stages, kept)
+		out = append(out, kept)
 	}
-	if err := r.opt.Journal.Append(journal.Record{Kind: journal.RolledBack, Time: r.opt.Now().UTC(), At: at, Error: rb.Why, Stages: rb.Stages}); err != nil {
-		return err
-	}
-	r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Text: "the plan failed, what it did is taken back: " + why})
-	back := &applier{forks: a.forks, limit: a.limit, do: ledger{r: r, at: at}.do, host: a.host}
-	if a.admission != nil && a.admission.whole {
-		back.admission = a.admission
-	}
-	b, err := r.newRollback(s, at, rb, back)
-	if err != nil {
-		return err
-	}
-	b.run(ctx)
-	a.rolledBack(b, rb.Why)
-	return nil
+	return out, nil
 }
 
 // rolledBack puts what a rollback gave into the plan's own results.

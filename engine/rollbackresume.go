@@ -50,43 +50,25 @@ func (r *run) saidAll(at journal.Place) bool {
 
 func (r *run) goBackAt(ctx context.Context, s *playbook.BoundStep, at journal.Place) error {
 	m := r.opt.Memory
-	rb := m.Rollbacks[at]
-	as := map[string]string{}
-	for _, st := range m.Steps {
-		if st.At == at {
-			as[st.Change.Host] = st.Change.As
-		}
-	}
+	why := m.Rollbacks[at]
 	limit := ChangeLimit
 	if s.Timeout > 0 {
 		limit = s.Timeout
 	}
 	a := &applier{forks: r.forks(s), limit: limit, do: ledger{r: r, at: at}.do, host: func(ctx context.Context, name string) (change.Host, func(), error) {
-		h := r.host(name)
-		if h.lost != nil {
-			return change.Host{}, nil, h.lost
-		}
-		if h.failed { // over what was in doubt there
-			return change.Host{}, nil, errors.New("what was begun there cannot be known")
-		}
-		l, err := r.connect(ctx, name)
-		if err != nil {
-			return change.Host{}, nil, err
-		}
-		release, err := l.take(ctx, nil)
-		return r.onHost(at, name, l.conn, as[name]), release, err
+		return r.hostAt(ctx, at, name)
 	}}
-	b, err := r.newRollback(s, at, rb, a)
+	b, err := r.newRollback(s, at, why, a)
 	if err != nil {
 		return err
 	}
 	if len(b.deeds) > 0 {
-		r.emit(event.Event{Kind: event.Note, Status: event.Warn, Step: s.Title(), StepID: s.ID, Text: fmt.Sprintf("a rollback is taken up again, %d changes are still to be taken back: %s", len(b.deeds), rb.Why)})
+		r.emit(event.Event{Kind: event.Note, Status: event.Warn, Step: s.Title(), StepID: s.ID, Text: fmt.Sprintf("a rollback is taken up again, %d changes are still to be taken back: %s", len(b.deeds), why)})
 	}
 	b.run(ctx)
-	for host := range as {
-		if b.on[host] == nil {
-			b.on[host] = &RolledBackError{Why: rb.Why}
+	for _, st := range m.Steps {
+		if host := st.Change.Host; st.At == at && b.on[host] == nil {
+			b.on[host] = &RolledBackError{Why: why}
 		}
 	}
 	r.mu.Lock()
@@ -102,6 +84,30 @@ func (r *run) goBackAt(ctx context.Context, s *playbook.BoundStep, at journal.Pl
 		}
 	}
 	return nil
+}
+
+// hostAt is what changes of a plan of an earlier controller are applied to, as
+// the account that it worked as.
+func (r *run) hostAt(ctx context.Context, at journal.Place, name string) (change.Host, func(), error) {
+	h := r.host(name)
+	if h.lost != nil {
+		return change.Host{}, nil, h.lost
+	}
+	if h.failed { // over what was in doubt there
+		return change.Host{}, nil, errors.New("what was begun there cannot be known")
+	}
+	as := ""
+	for _, st := range r.opt.Memory.Steps {
+		if st.At == at && st.Change.Host == name {
+			as = st.Change.As
+		}
+	}
+	l, err := r.connect(ctx, name)
+	if err != nil {
+		return change.Host{}, nil, err
+	}
+	release, err := l.take(ctx, nil)
+	return r.onHost(at, name, l.conn, as), release, err
 }
 
 // finallyAt does what a plan that was taken back must do in the end.
@@ -138,13 +144,13 @@ func (r *run) tookBack(at journal.Place) error {
 	if r.opt.Memory == nil {
 		return nil
 	}
-	for p, rb := range r.opt.Memory.Rollbacks {
+	for p, why := range r.opt.Memory.Rollbacks {
 		if p.Step != at.Step || p.Host != at.Host || p.Item != at.Item {
 			continue
 		}
 		b := r.backAt(p)
 		if b == nil || b.on[at.Host] == nil {
-			return &RolledBackError{Why: rb.Why}
+			return &RolledBackError{Why: why}
 		}
 		return together(b.on[at.Host], b.cut[at.Host])
 	}
@@ -163,7 +169,7 @@ func (r *run) tookBackCluster(s *playbook.BoundStep, members []*member) bool {
 		return false
 	}
 	at := journal.Place{Step: s.ID}
-	rb, ok := r.opt.Memory.Rollbacks[at]
+	why, ok := r.opt.Memory.Rollbacks[at]
 	if !ok {
 		return false
 	}
@@ -175,7 +181,7 @@ func (r *run) tookBackCluster(s *playbook.BoundStep, members []*member) bool {
 		place := journal.Place{Step: s.ID, Host: m.h.name()}
 		res, known := r.recall(place)
 		if !known {
-			var e error = &RolledBackError{Why: rb.Why}
+			var e error = &RolledBackError{Why: why}
 			if b != nil && b.on[m.h.name()] != nil {
 				e = together(b.on[m.h.name()], b.cut[m.h.name()])
 			}

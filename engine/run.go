@@ -29,9 +29,10 @@ type run struct {
 
 	mu       sync.Mutex
 	hosts    map[string]*host
-	used     map[int64]bool              // changes of the memory that were found in a plan again
-	back     map[journal.Place]*rollback // that were taken up again
-	steps    []*journal.Step             // changes of this controller, as the journal has them
+	used     map[int64]bool                    // changes of the memory that were found in a plan again
+	stages   map[journal.Place][]journal.Stage // of plans of this controller that are taken back when they fail
+	back     map[journal.Place]*rollback       // that were taken up again
+	steps    []*journal.Step                   // changes of this controller, as the journal has them
 	report   Report
 	unlogged int // lines of what no_log steps gave that the redactor knows
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,8 +27,8 @@ type Memory struct {
 	Plans   map[Place]Plan
 	// Rollbacks are plans that failed and whose changes are being taken back, or
 	// have been. Nothing of them is done forward any more.
-	Rollbacks map[Place]Rollback
-	Steps     []*Step // in the order in which they were begun
+	Rollbacks map[Place]string // why
+	Steps     []*Step          // in the order in which they were begun
 
 	byID map[int64]*Step
 }
@@ -36,12 +37,7 @@ type Memory struct {
 type Plan struct {
 	Now     time.Time
 	Finally []Change
-}
-
-// Rollback says why a plan is taken back, and how its stages were to be carried out.
-type Rollback struct {
-	Why    string
-	Stages []Stage
+	Stages  map[int][]Stage // by controller (Taken): each makes the plan anew
 }
 
 // Step is what is known of one change.
@@ -62,7 +58,7 @@ type Step struct {
 }
 
 func newMemory() *Memory {
-	return &Memory{EndedAt: -1, Results: map[Place]json.RawMessage{}, Plans: map[Place]Plan{}, Rollbacks: map[Place]Rollback{}, byID: map[int64]*Step{}}
+	return &Memory{EndedAt: -1, Results: map[Place]json.RawMessage{}, Plans: map[Place]Plan{}, Rollbacks: map[Place]string{}, byID: map[int64]*Step{}}
 }
 
 // Read reads the journal of a run without taking it up.
@@ -154,7 +150,15 @@ func (m *Memory) add(r Record) {
 		m.Taken++
 		m.Ended = false
 	case Planned:
-		m.Plans[r.At] = Plan{Now: r.Now, Finally: r.Finally}
+		stages := m.Plans[r.At].Stages
+		if len(r.Stages) > 0 {
+			stages = maps.Clone(stages)
+			if stages == nil {
+				stages = map[int][]Stage{}
+			}
+			stages[m.Taken] = r.Stages
+		}
+		m.Plans[r.At] = Plan{Now: r.Now, Finally: r.Finally, Stages: stages}
 	case Intent:
 		if r.Change == nil || m.byID[r.ID] != nil {
 			return
@@ -170,7 +174,7 @@ func (m *Memory) add(r Record) {
 			}
 		}
 	case RolledBack:
-		m.Rollbacks[r.At] = Rollback{Why: r.Error, Stages: r.Stages}
+		m.Rollbacks[r.At] = r.Error
 	case Undone:
 		if s := m.byID[r.ID]; s != nil {
 			s.Undone = true

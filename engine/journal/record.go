@@ -11,14 +11,14 @@ type Kind string
 const (
 	Began    Kind = "began"    // first of a run: Run
 	Taken    Kind = "taken"    // another controller takes the run up: Run
-	Planned  Kind = "planned"  // a plan is about to be carried out: Now, Finally
+	Planned  Kind = "planned"  // a plan is about to be carried out: Now, Finally, Stages where they are taken back
 	Intent   Kind = "intent"   // a change is about to be made: Change, Inverse, Command
 	Done     Kind = "done"     // it is made: Outcome, Inverse where only now known
 	Failed   Kind = "failed"   // it was tried and failed, perhaps half way: Outcome
 	Finished Kind = "finished" // a host is through with a step: Result
 	// Forgotten: a host is to do a step again that has Finished or Failed there.
 	Forgotten Kind = "forgotten"
-	// RolledBack: a plan has failed, and what it did is about to be taken back: Error, Stages.
+	// RolledBack: a plan has failed, and what it did is about to be taken back: Error.
 	RolledBack Kind = "rollback"
 	Undone     Kind = "undone" // a change is taken back, or needs not be: ID
 	Ended      Kind = "ended"  // last of a run: Code
