@@ -205,7 +205,7 @@ func (a *applier) step(ctx context.Context, st task.Step, self string, d deed) (
 	out, err := within(ctx, "the change", a.limit, func(ctx context.Context) (change.Outcome, error) {
 		return a.do(ctx, h, st.Change, d)
 	})
-	a.add(host, out)
+	a.add(host, st.Change, out)
 	if err == nil && out.Exec != nil && out.Exec.Code != 0 {
 		return &ExitError{out.Exec.Code}
 	}
@@ -221,12 +221,12 @@ func (a *applier) at(host string) *applied {
 	return d
 }
 
-func (a *applier) add(host string, out change.Outcome) {
+func (a *applier) add(host string, c change.Change, out change.Outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	d := a.at(host)
 	d.out.Steps = append(d.out.Steps, out)
-	d.out.Changed = d.out.Changed || out.Changed
+	d.out.Changed = d.out.Changed || out.Changed && !change.Quiet(c)
 }
 
 func (a *applier) fail(host string, err error) {

@@ -39,7 +39,7 @@ func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, pl
 		}
 		return
 	}
-	changed := false
+	changed, action := false, clusterAction(s, members)
 	for name, d := range a.run(ctx, plan, "") {
 		m := memberNamed(members, name)
 		if m == nil { // somebody whom nobody knows, or who only had a part in an earlier controller's plan
@@ -51,10 +51,13 @@ func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, pl
 		m.res.outcome, m.res.changed = d.out, d.out.Changed
 		m.res.err = together(m.res.err, d.err)
 		changed = changed || d.out.Changed
+		if action && m.res.err == nil {
+			r.proveMember(ctx, s, m)
+		}
 	}
 	share(a.found, members)
 	blame(members)
-	if changed {
+	if changed && !action {
 		r.verifyCluster(ctx, s, members)
 	}
 }
@@ -108,6 +111,19 @@ func (r *run) memberHost(members []*member, name string) (change.Host, *link, er
 	return h, m.it.link, nil
 }
 
+// proveMember has the task prove what it did on a host.
+func (r *run) proveMember(ctx context.Context, s *playbook.BoundStep, m *member) {
+	var found []task.Finding
+	err := recovered(func() (err error) {
+		found, err = s.Def.Verify(ctx, m.it.read, m.in, m.res.outcome)
+		return err
+	})
+	m.res.findings = append(m.res.findings, of(found, m.h.name())...)
+	if err = together(err, failed(found)); err != nil {
+		m.res.err = fmt.Errorf("verify: %w", err)
+	}
+}
+
 // clusterAction tells the kind of the task by the first host's parameters.
 func clusterAction(s *playbook.BoundStep, members []*member) bool {
 	i := slices.IndexFunc(members, func(m *member) bool { return m.it != nil && m.it.params != nil })
@@ -132,7 +148,7 @@ func (r *run) verifyCluster(ctx context.Context, s *playbook.BoundStep, members 
 	})
 	again, err := s.Def.Plan(ins, r.opt.Now())
 	for _, m := range members {
-		if !m.res.changed || m.res.err != nil || s.Def.Kind(m.it.params) != task.State {
+		if !m.res.changed || m.res.err != nil {
 			continue
 		}
 		switch left := stepsOf(again, m.h.name()); {

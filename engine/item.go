@@ -174,7 +174,8 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 	}
 	defer cancel()
 	defer func() { adm.leave(it.target, res.err != nil) }()
-	a := it.r.applier(it.s, it.sc.at, it.s.Def.Kind(it.params) == task.Action, it.changeHost) // without stop: a step under way is finished
+	action := it.s.Def.Kind(it.params) == task.Action
+	a := it.r.applier(it.s, it.sc.at, action, it.changeHost) // without stop: a step under way is finished
 	a.admission = adm
 	a.rollback = func(_ context.Context, why string) error {
 		return it.r.rollBack(outer, it.s, it.sc.at, a, why)
@@ -203,6 +204,9 @@ func (it *item) apply(ctx context.Context, in task.AnyInput, plan task.Plan, res
 		it.verify(ctx, in, res)
 	default:
 		res.status = event.OK
+		if action { // a backup changes nothing, and is proven all the same
+			it.verify(ctx, in, res)
+		}
 	}
 	if res.missed = plan.Missed; len(missed(res.outcome))+len(res.missed) > 0 && res.status != event.Failed {
 		res.status = event.Partial

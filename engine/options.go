@@ -53,6 +53,8 @@ type Options struct {
 	Approver func(ctx context.Context, a Ask) bool
 	// Retype gives the command to type so that changes of a risk are approved; may be nil.
 	Retype func(need change.Risk) string
+	// Proofs judge artefacts of backup sets before a set appears; changes name them.
+	Proofs map[string]change.Proof
 	// Gates are asked before each change whose risk is above Safe.
 	Gates []Gate
 

@@ -174,11 +174,35 @@ func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, 
 		}
 		r.emit(event.Event{Kind: event.Note, Host: h.name(), StepID: p.at.Step, Text: "left over by the end of the last controller: " + c.Summary()})
 		if err := r.finish(ctx, h.name(), p.at, func(ctx context.Context) error {
-			_, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(p.at, h.name(), l.conn, p.c.As), c, deed{})
+			out, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(p.at, h.name(), l.conn, p.c.As), c, deed{})
+			if err == nil && out.Changed {
+				err = r.void(p.at, h.name(), c)
+			}
 			return err
 		}, c); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// void notes that what a plan had made is not so any more: c, of its Finally, took it back.
+func (r *run) void(at journal.Place, host string, c change.Change) error {
+	for _, s := range r.opt.Memory.Steps {
+		if s.At != at || s.Change.Host != host || s.State != journal.Done || s.Again {
+			continue
+		}
+		made, err := r.decode(r.opt.RunID, s.Change)
+		if err != nil {
+			return err
+		}
+		if !change.Voids(c, made) {
+			continue
+		}
+		if err := r.opt.Journal.Append(journal.Record{Kind: journal.Done, Time: r.opt.Now().UTC(), At: s.At, ID: s.ID, Again: true}); err != nil {
+			return err
+		}
+		s.Again = true
 	}
 	return nil
 }

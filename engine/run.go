@@ -393,7 +393,7 @@ func (r *run) applier(s *playbook.BoundStep, at journal.Place, action bool, host
 }
 
 func (r *run) changeHost(name string, it *item) change.Host {
-	h := change.Host{Name: name, Conn: it.conn, As: it.as, Reader: it.base, Run: r.opt.RunID, Aside: r.opt.Aside, Now: r.opt.Now, Redial: r.redial(name)}
+	h := change.Host{Name: name, Conn: it.conn, As: it.as, Reader: it.base, Run: r.opt.RunID, Aside: r.opt.Aside, Now: r.opt.Now, Redial: r.redial(name), Proofs: r.opt.Proofs}
 	h.Progress = func(done, total int64) {
 		r.emit(event.Event{Kind: event.Progress, Host: name, Done: done, Total: total})
 	}

@@ -3,12 +3,14 @@ package tasks
 
 import (
 	"github.com/dayops/dayops/engine"
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/assert"
 	"github.com/dayops/dayops/tasks/command"
 	"github.com/dayops/dayops/tasks/copy"
 	"github.com/dayops/dayops/tasks/debug"
 	"github.com/dayops/dayops/tasks/entropy"
+	"github.com/dayops/dayops/tasks/etcdbackup"
 	"github.com/dayops/dayops/tasks/etcddefrag"
 	"github.com/dayops/dayops/tasks/etcdhealth"
 	"github.com/dayops/dayops/tasks/etcdremove"
@@ -18,6 +20,7 @@ import (
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
+	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
 	"github.com/dayops/dayops/tasks/internal/etcdgate"
 	"github.com/dayops/dayops/tasks/lineinfile"
 	"github.com/dayops/dayops/tasks/ntp"
@@ -41,6 +44,7 @@ func All() *task.Registry {
 		copy.Define(),
 		debug.Define(),
 		entropy.Define(),
+		etcdbackup.Define(),
 		etcddefrag.Define(),
 		etcdhealth.Define(),
 		etcdremove.Define(),
@@ -70,4 +74,9 @@ func All() *task.Registry {
 // of the etcd quorum is meant.
 func Gates(loseQuorum []string) []engine.Gate {
 	return []engine.Gate{etcdgate.New(etcdgate.Options{LoseQuorum: loseQuorum})}
+}
+
+// Proofs judge what tasks bring home, by the names that their plans use.
+func Proofs() map[string]change.Proof {
+	return map[string]change.Proof{snapshot.ProofSaved: snapshot.Prove, snapshot.ProofCopied: snapshot.ProveCopied}
 }

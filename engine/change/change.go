@@ -119,6 +119,8 @@ type Host struct {
 	Redial func(ctx context.Context) (conn.Conn, error)
 	// Peer gives another host of the plan, to read from it. nil: there is none.
 	Peer func(ctx context.Context, name string) (Host, error)
+	// Proofs judge artefacts of backup sets, by name; see RawFile.
+	Proofs map[string]Proof
 	// Progress, where set, hears how many bytes of a Transfer are done; total is -1 when not known.
 	Progress func(done, total int64)
 }

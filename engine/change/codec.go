@@ -177,13 +177,13 @@ func deed(c Change) any {
 	case *Attrs:
 		return Attrs{Path: path.Clean(c.Path), Attr: c.Attr, Recursive: c.Recursive, Touch: c.Touch, Force: c.Force}
 	case *Dir:
-		return Dir{Path: path.Clean(c.Path), Attr: c.Attr, Force: c.Force}
+		return Dir{Path: path.Clean(c.Path), Attr: c.Attr, Force: c.Force, Staging: c.Staging}
 	case *Link:
 		return Link{Path: path.Clean(c.Path), Target: c.Target, Hard: c.Hard, Attr: c.Attr, Force: c.Force}
 	case *Move:
 		return Move{From: path.Clean(c.From), To: path.Clean(c.To), Kept: c.Kept, Force: c.Force}
 	case *Remove:
-		return Remove{Path: path.Clean(c.Path), OnlyEmpty: c.OnlyEmpty, Force: c.Force}
+		return Remove{Path: path.Clean(c.Path), OnlyEmpty: c.OnlyEmpty, Staging: c.Staging, Force: c.Force}
 	case *Unit:
 		return struct {
 			Name  string

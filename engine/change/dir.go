@@ -18,6 +18,9 @@ func (d *Dir) Summary() string {
 	if d.Before.Exists {
 		s = "set the folder " + reader.Printable(d.Path)
 	}
+	if d.Staging {
+		s = "make the staging folder " + reader.Printable(d.Path)
+	}
 	if w := d.Attr.words(d.Before); w != "" {
 		s += " (" + w + ")"
 	}
@@ -34,6 +37,9 @@ func (d *Dir) Risk() Risk { return Safe }
 
 // Reversal is Exact.
 func (d *Dir) Reversal() Reversal {
+	if d.Staging {
+		return Reversal{Exact, stagingGoes}
+	}
 	if d.Before.Exists {
 		return Reversal{Exact, "the old mode and owner are set again"}
 	}
@@ -99,6 +105,9 @@ func (d *Dir) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err := cleanPath(d.Path); err != nil {
 		return Outcome{}, err
 	}
+	if err := stagingPath(d.Path); d.Staging && err != nil {
+		return Outcome{}, err
+	}
 	now, err := h.lstat(ctx, d.Path)
 	if err != nil || d.isAfter(now) {
 		return Outcome{}, err
@@ -138,7 +147,8 @@ func (d *Dir) invert(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
 			break
 		}
 		made := (&Dir{Path: f.Path, Attr: d.Attr}).foreseen()
-		inverse = append(inverse, &Remove{Path: f.Path, Before: made, OnlyEmpty: true})
+		own := d.Staging && len(inverse) == 0
+		inverse = append(inverse, &Remove{Path: f.Path, Before: made, OnlyEmpty: !own, Staging: own})
 	}
 	return inverse, nil
 }

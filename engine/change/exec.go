@@ -46,6 +46,8 @@ func (e *Exec) Risk() Risk { return e.Class }
 // Reversal is None without Undo.
 func (e *Exec) Reversal() Reversal {
 	switch {
+	case e.Staging:
+		return Reversal{Exact, stagingGoes}
 	case len(e.Undo) == 0:
 		return Reversal{None, "dayops does not know what the command does"}
 	case e.UndoWhy != "":

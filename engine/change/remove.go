@@ -15,6 +15,9 @@ func (r *Remove) Kind() string { return "remove" }
 
 // Summary is one line for people.
 func (r *Remove) Summary() string {
+	if r.Staging {
+		return "remove the staging folder " + reader.Printable(r.Path)
+	}
 	if r.OnlyEmpty {
 		return "remove the folder " + reader.Printable(r.Path) + " if it is empty"
 	}
@@ -23,24 +26,35 @@ func (r *Remove) Summary() string {
 
 // Diff shows mode and ownership as lines.
 func (r *Remove) Diff() string {
+	if r.Staging {
+		return ""
+	}
 	return unified(reader.Printable(r.Path), attrText(r.Before), "")
 }
 
 // Risk is Safe, the data stays on the host, but for manifests of static pods.
 func (r *Remove) Risk() Risk {
-	if r.OnlyEmpty {
+	if r.OnlyEmpty || r.Staging {
 		return Safe
 	}
 	return PathRisk(r.Path)
 }
 
 // Reversal is Exact.
-func (r *Remove) Reversal() Reversal { return Reversal{Exact, "it is moved back"} }
+func (r *Remove) Reversal() Reversal {
+	if r.Staging {
+		return Reversal{Exact, stagingGoes}
+	}
+	return Reversal{Exact, "it is moved back"}
+}
 
 // Opaque is false.
 func (r *Remove) Opaque() bool { return false }
 
 func (r *Remove) observe(ctx context.Context, h Host) (Where, error) {
+	if r.Staging {
+		return r.observeStaging(ctx, h)
+	}
 	now, err := h.lookAs(ctx, r.Path, r.Before)
 	if err != nil {
 		return Neither, err
@@ -73,6 +87,9 @@ func (r *Remove) apply(ctx context.Context, h Host) (Outcome, error) {
 	if err := cleanPath(r.Path); err != nil {
 		return Outcome{}, err
 	}
+	if r.Staging {
+		return r.applyStaging(ctx, h)
+	}
 	now, err := h.lookAs(ctx, r.Path, r.Before)
 	if err != nil || !now.Exists {
 		return Outcome{}, err
@@ -99,6 +116,9 @@ func (r *Remove) apply(ctx context.Context, h Host) (Outcome, error) {
 }
 
 func (r *Remove) invert(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
+	if r.Staging {
+		return nil, nil // what was in it is nobody's
+	}
 	old, err := h.whole(ctx, r.Path, r.Before, r.Force)
 	switch {
 	case err != nil || !old.Exists:

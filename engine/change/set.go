@@ -55,6 +55,9 @@ type Dir struct {
 	Before reader.File
 	Attr   Attr
 	Force  bool
+	// Staging: Path has a StagingName; what takes it back removes all that is in
+	// it. The plan removes it in Finally, by a Remove with Staging.
+	Staging bool
 }
 
 // Link makes a symbolic or hard link, in one step.
@@ -76,11 +79,13 @@ type Move struct {
 	Force    bool
 }
 
-// Remove moves what is at Path aside; it never deletes.
+// Remove moves what is at Path aside; it never deletes, but what dayops made for
+// itself.
 type Remove struct {
 	Path      string
 	Before    reader.File
 	OnlyEmpty bool // a folder that must be empty; nothing is kept of it
+	Staging   bool // a folder with a StagingName, for good and with all that is in it; whatever Before says
 	Force     bool
 }
 
@@ -132,6 +137,7 @@ type Exec struct {
 	// Undo takes it back, in this order; each has its own Done, and no Undo. None: it cannot be.
 	Undo    []*Exec
 	UndoWhy string // what stays all the same: the Reversal is Partial
+	Staging bool   // all that it leaves lies in a staging folder, which the plan removes in Finally
 }
 
 // Probe asks a host a question. Argv must be in the reader's table of
@@ -203,6 +209,16 @@ type SetTarget struct {
 	Host  string
 	Kind  string            // host_backup
 	Facts map[string]string // for the manifest
+	Raw   []RawFile         // files of the host that are artefacts of their own, beside the tree
+	// Missed is what the set lacks, as is known beforehand: it is partial.
+	Missed []Missed
+}
+
+// RawFile is a regular file of the host that becomes an artefact of a set, as it is.
+type RawFile struct {
+	Path  string // absolute, no symlink
+	Name  string // of the artefact: "snapshot.db"
+	Proof string // names one of Host.Proofs: what it refuses never becomes a set; "" is none
 }
 
 // Wait holds the run until the host answers a question, or Limit is over.

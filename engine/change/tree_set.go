@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -57,10 +58,10 @@ func backUpTree(ctx context.Context, h Host, tree Tree, to SetTarget) (out Outco
 	for _, p := range set.Abandoned() {
 		out.Notes = append(out.Notes, "removed what a run that died left: "+p)
 	}
-	s := &treeSet{h: h, tree: tree, root: treeRoot(tree.Root), set: set, m: store.Manifest{
-		Kind: to.Kind, Tool: tool(), Run: h.Run, Host: to.Host, Start: out.Start, Facts: to.Facts,
+	s := &treeSet{h: h, tree: tree, root: treeRoot(tree.Root), set: set, why: slices.Clone(to.Missed), m: store.Manifest{
+		Kind: to.Kind, Tool: tool(), Run: h.Run, Host: to.Host, Start: out.Start, Facts: maps.Clone(to.Facts),
 	}}
-	if err := s.fill(ctx); err != nil {
+	if err := s.fill(ctx, to.Raw); err != nil {
 		return out, err
 	}
 	s.m.End = h.Now()
@@ -88,12 +89,15 @@ func tool() string {
 }
 
 // fill takes everything into the set.
-func (s *treeSet) fill(ctx context.Context) error {
+func (s *treeSet) fill(ctx context.Context, raw []RawFile) error {
 	list, err := ListTree(ctx, s.h.Reader, s.tree)
 	if err != nil {
 		return err
 	}
-	s.m.Absent, s.why, s.total = list.Absent, list.Missed, list.Bytes
+	s.m.Absent, s.why, s.total = list.Absent, append(s.why, list.Missed...), list.Bytes
+	if err := s.raws(ctx, raw); err != nil { // first: what does not verify costs the least so
+		return err
+	}
 	if s.tar, err = askTar(ctx, s.h); err != nil {
 		return err
 	}

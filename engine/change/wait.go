@@ -246,14 +246,21 @@ func (w *Wait) askPort(ctx context.Context, h Host, match *regexp.Regexp) (bool,
 
 func (w *Wait) effect(*Overlay) {}
 
-// Quiet tells a change after which nothing is different: a wait, and a backup,
-// which only adds a set of its own on the control machine.
+// Quiet tells a change after which nothing is different: a wait, a backup, which
+// only adds a set of its own on the control machine, and what is done in a
+// staging folder that goes in the end.
 func Quiet(c Change) bool {
 	switch c := c.(type) {
 	case *Wait:
 		return true
 	case *Transfer:
 		return c.ToSet != nil
+	case *Dir:
+		return c.Staging
+	case *Remove:
+		return c.Staging
+	case *Exec:
+		return c.Staging
 	}
 	return false
 }

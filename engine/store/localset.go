@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -110,6 +111,18 @@ func (w *artefactWriter) Close() error {
 		w.set.artefacts = append(w.set.artefacts, Artefact{Name: w.name, Size: w.size, SHA256: hex.EncodeToString(w.sum.Sum(nil))})
 	}
 	return w.err
+}
+
+func (s *localSet) Open(name string) (ArtefactReader, Artefact, error) {
+	i := slices.IndexFunc(s.artefacts, func(a Artefact) bool { return a.Name == name })
+	if i < 0 || s.done {
+		return nil, Artefact{}, fmt.Errorf("%q is no complete artefact of an open set", name)
+	}
+	f, err := s.dir.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, Artefact{}, err
+	}
+	return f, s.artefacts[i], nil
 }
 
 func (s *localSet) Scratch() (io.ReadWriteSeeker, func() error, error) {

@@ -28,6 +28,8 @@ type Set interface {
 	// Create adds one artefact, which is complete once it is closed without an
 	// error. Names are plain: letters, digits and ._- without a leading dot.
 	Create(name string) (io.WriteCloser, error)
+	// Open reads an artefact that is complete, while the set is not committed yet.
+	Open(name string) (ArtefactReader, Artefact, error)
 	// Scratch is a private file for staging that is never part of the set. The
 	// function closes it and frees its room.
 	Scratch() (io.ReadWriteSeeker, func() error, error)
@@ -39,6 +41,12 @@ type Set interface {
 	Commit(m Manifest) (string, error)
 	// Abort removes all traces. After Commit it does nothing.
 	Abort() error
+}
+
+// ArtefactReader reads an artefact.
+type ArtefactReader interface {
+	io.ReaderAt
+	io.Closer
 }
 
 // Info is one committed set.

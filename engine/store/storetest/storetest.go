@@ -32,7 +32,7 @@ func Run(t *testing.T, s Subject) {
 	}{
 		{"commit", testCommit}, {"invisible", testInvisible}, {"collision", testCollision},
 		{"order", testOrder}, {"names", testNames}, {"incomplete", testIncomplete},
-		{"scratch", testScratch}, {"hosts", testHosts},
+		{"scratch", testScratch}, {"hosts", testHosts}, {"open", testOpen},
 	} {
 		t.Run(c.name, func(t *testing.T) { t.Parallel(); c.test(t, s) })
 	}
@@ -187,4 +187,30 @@ func testHosts(t *testing.T, s Subject) {
 	}
 	_, err := st.Begin(t.Context(), "", at)
 	require.Error(t, err)
+}
+
+func testOpen(t *testing.T, s Subject) {
+	set := begin(t, s.New(t), "h", at)
+	_, _, err := set.Open("a")
+	require.Error(t, err, "there is none")
+	w, err := set.Create("a")
+	require.NoError(t, err)
+	_, err = io.WriteString(w, "content")
+	require.NoError(t, err)
+	_, _, err = set.Open("a")
+	require.Error(t, err, "not complete yet")
+	require.NoError(t, w.Close())
+	r, a, err := set.Open("a")
+	require.NoError(t, err)
+	sum := sha256.Sum256([]byte("content"))
+	require.Equal(t, store.Artefact{Name: "a", Size: 7, SHA256: hex.EncodeToString(sum[:])}, a)
+	b := make([]byte, 4)
+	_, err = r.ReadAt(b, 3)
+	require.NoError(t, err)
+	require.Equal(t, "tent", string(b))
+	require.NoError(t, r.Close())
+	_, err = set.Commit(store.Manifest{Kind: "test"})
+	require.NoError(t, err)
+	_, _, err = set.Open("a")
+	require.Error(t, err, "it is committed")
 }

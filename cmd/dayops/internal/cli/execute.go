@@ -17,6 +17,7 @@ import (
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/secret"
+	"github.com/dayops/dayops/tasks"
 )
 
 // execute runs a checked job: connections, history, views, signals.
@@ -94,7 +95,7 @@ func (a *app) options(f *flags, j *job) (engine.Options, error) {
 		Playbook: j.bound, Inventory: j.inv, Extra: j.extra, Redactor: red, Now: a.now,
 		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, HostDir: hostDir, Aside: aside,
 		Approve: approved, Gates: gates, Retype: a.retype, Keep: j.keep, Saved: j.saved, Seal: j.seal, PlanTime: j.planTime,
-		Answers: j.answers, LockExpiry: f.lockExpiry,
+		Proofs: tasks.Proofs(), Answers: j.answers, LockExpiry: f.lockExpiry,
 		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
 	}, nil

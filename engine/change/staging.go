@@ -1,0 +1,85 @@
+package change
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"regexp"
+	"time"
+
+	"github.com/dayops/dayops/engine/reader"
+)
+
+// A staging folder is where a plan puts on a host what it brings home: a
+// snapshot of a database. Nobody else's data is in it, so it is the one thing
+// that is removed for good; its name says whose it is.
+
+const (
+	stagingStart = ".dayops-staging-"
+	stagingGoes  = "the staging folder is removed, with what is in it"
+)
+
+var stagingName = regexp.MustCompile(`^\` + stagingStart + `[0-9]{8}T[0-9]{6}Z(-[0-9]{1,6})?$`)
+
+// StagingName is the last element of a staging folder's path, for a plan made
+// at that time; n tells those of one plan on one host apart.
+func StagingName(at time.Time, n int) string {
+	return fmt.Sprintf("%s%s-%d", stagingStart, at.UTC().Format("20060102T150405Z"), n)
+}
+
+// StagingGlob matches staging folders in a folder of a host, those of runs that
+// died and were never resumed among them.
+const StagingGlob = stagingStart + "[0-9]*"
+
+// IsStaging tells a path with a StagingName.
+func IsStaging(p string) bool { return stagingPath(p) == nil }
+
+func stagingPath(p string) error {
+	if path.Clean(p) != p || !stagingName.MatchString(path.Base(p)) {
+		return fmt.Errorf("%s is no staging folder of ours", reader.Printable(p))
+	}
+	return nil
+}
+
+func (r *Remove) observeStaging(ctx context.Context, h Host) (Where, error) {
+	now, err := h.lstat(ctx, r.Path)
+	if err != nil {
+		return Neither, err
+	}
+	return side(!now.Exists, now.Type == reader.Directory), nil
+}
+
+const removeStagingScript = `[ -d "$1" ] && [ ! -L "$1" ] || exit 114
+rm -rf --one-file-system -- "$1"`
+
+func (r *Remove) applyStaging(ctx context.Context, h Host) (Outcome, error) {
+	if err := stagingPath(r.Path); err != nil {
+		return Outcome{}, err
+	}
+	now, err := h.lstat(ctx, r.Path)
+	if err != nil || !now.Exists {
+		return Outcome{}, err
+	}
+	res, err := h.scripted(ctx, r.Summary(), removeStagingScript, Attr{}, r.Path)
+	if res.Code == codeInTheWay {
+		err = &MovedError{Path: r.Path, What: "type", Planned: "a folder", Found: presence(now)}
+	}
+	return Outcome{Changed: err == nil}, err
+}
+
+// Voids tells that by, done after made, took it back: it changes the same path,
+// one above it, or the same unit. What made says to be done is not any more.
+func Voids(by, made Change) bool {
+	touched := Touches(made)
+	if e, ok := made.(*Exec); ok && e.Done != nil && e.Done.Path != "" {
+		touched = append(touched, e.Done.Path)
+	}
+	for _, t := range Touches(by) {
+		for _, m := range touched {
+			if t == m || path.IsAbs(t) && path.IsAbs(m) && below(path.Clean(m), path.Clean(t)) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,153 @@
+package etcdbackup
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
+)
+
+// room is a file system as df has it.
+type room struct {
+	Mount string // where it is mounted
+	Type  string
+	Free  int64 // bytes
+}
+
+// place is a folder where a snapshot may be staged.
+type place struct {
+	Dir  string
+	Room room
+	Made bool // the folder is there; else dayops makes it
+}
+
+// stagingPlaces are looked at in this order. The first is dayops's own.
+func stagingPlaces() []string { return []string{"/var/lib/dayops", "/var/tmp", "/root", "/tmp"} }
+
+// rooms finds where a snapshot may be staged and how much room there is.
+func (s *State) rooms(ctx context.Context, r task.Reader, p Params) error {
+	dirs := stagingPlaces()
+	if inside := s.Instance.Inside(); inside != "" {
+		dirs = []string{inside}
+	}
+	if p.StagingDir != "" {
+		dirs = []string{path.Clean(p.StagingDir)}
+	}
+	ask := slices.Clone(dirs)
+	if path.IsAbs(s.Instance.DataDir) && !slices.Contains(ask, s.Instance.DataDir) {
+		ask = append(ask, s.Instance.DataDir)
+	}
+	at, err := existing(ctx, r, ask)
+	if err != nil {
+		return err
+	}
+	for _, dir := range ask {
+		f, ok := at[dir]
+		if !ok {
+			continue
+		}
+		room, err := roomOf(ctx, r, f)
+		if err != nil {
+			return err
+		}
+		if dir == s.Instance.DataDir {
+			s.DataRoom = room
+		}
+		// What lies in memory is no place for a database.
+		if slices.Contains(dirs, dir) && (p.StagingDir != "" || room.Type != "tmpfs" && room.Type != "ramfs") {
+			s.Places = append(s.Places, place{Dir: dir, Room: room, Made: f == dir})
+		}
+	}
+	elsewhere := func(x place) bool { return x.Room.Mount != s.DataRoom.Mount }
+	slices.SortStableFunc(s.Places, func(a, b place) int {
+		switch {
+		case elsewhere(a) == elsewhere(b):
+			return 0
+		case elsewhere(a):
+			return -1
+		}
+		return 1
+	})
+	return s.stale(ctx, r, dirs)
+}
+
+// existing gives for each folder the nearest one above it that is there, itself
+// first; a symlink or a file on the way leaves it out.
+func existing(ctx context.Context, r task.Reader, dirs []string) (map[string]string, error) {
+	var ask []string
+	for _, d := range dirs {
+		for ; d != "/"; d = path.Dir(d) {
+			ask = append(ask, d)
+		}
+	}
+	files, err := r.Stat(ctx, ask...)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, err
+	}
+	kind := map[string]reader.File{}
+	for i, f := range files {
+		kind[ask[i]] = f
+	}
+	out := map[string]string{}
+	for _, d := range dirs {
+		at := d
+		for at != "/" && !kind[at].Exists {
+			at = path.Dir(at)
+		}
+		if at == "/" || kind[at].Type == reader.Directory {
+			out[d] = at
+		}
+	}
+	return out, nil
+}
+
+var dfLine = regexp.MustCompile(`(?m)^.*\s(\S+)\s+(?:\d+|-)\s+(?:\d+|-)\s+(\d+)\s+(?:\d+%|-)\s+(/.*)$`)
+
+func roomOf(ctx context.Context, r task.Reader, dir string) (room, error) {
+	res, err := r.Probe(ctx, "df", "-PT", dir)
+	if err != nil {
+		return room{}, err
+	}
+	return parseRoom(res.Stdout.String()), nil
+}
+
+// parseRoom reads df -PT of one path: source, type, KiB, used, free, per cent, mount.
+func parseRoom(out string) room {
+	m := dfLine.FindStringSubmatch(out)
+	if m == nil {
+		return room{}
+	}
+	kib, err := strconv.ParseInt(m[2], 10, 53)
+	if err != nil {
+		return room{}
+	}
+	return room{Mount: m[3], Type: m[1], Free: kib << 10}
+}
+
+// stale lists staging folders that dead runs left. One of a run that lives is
+// gone, or is not in this list, when this run has the host's lock.
+func (s *State) stale(ctx context.Context, r task.Reader, dirs []string) error {
+	var globs []string
+	for _, d := range dirs {
+		globs = append(globs, reader.Literal(d)+"/"+change.StagingGlob)
+	}
+	files, err := r.List(ctx, globs...)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	for _, f := range files {
+		if f.Exists && f.Type == reader.Directory && change.IsStaging(f.Path) {
+			s.Stale = append(s.Stale, f.Path)
+		}
+	}
+	slices.SortFunc(s.Stale, strings.Compare)
+	return nil
+}
