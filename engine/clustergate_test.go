@@ -18,6 +18,7 @@ import (
 type shakeParams struct {
 	Cmd  string `yaml:"cmd" doc:"shell text; HOST is the host"`
 	Risk string `yaml:"risk" default:"disruptive" enum:"safe,disruptive,destructive" doc:"its class"`
+	Last string `yaml:"last" doc:"the same, done in the end"`
 }
 
 // shake does a risky thing on every host at once: what keeps them apart are gates and lanes.
@@ -28,13 +29,18 @@ func (shake) Check(context.Context, task.Reader, shakeParams) (struct{}, error) 
 }
 
 func (shake) Plan(in task.ClusterInput[shakeParams, struct{}]) (task.Plan, error) {
-	st := task.Stage{Name: "shake"}
+	st, last := task.Stage{Name: "shake"}, []task.Step(nil)
 	for _, h := range in.Hosts {
-		st.Steps = append(st.Steps, task.Step{Host: h.Host, Change: &change.Exec{
-			Argv: []string{"/bin/sh", "-c", strings.ReplaceAll(h.Params.Cmd, "HOST", h.Host)}, Purpose: "shake " + h.Host,
-			Class: classOf(h.Params.Risk), Done: &change.Probe{Path: "/nonexistent/" + h.Host}}})
+		step := func(cmd string) task.Step {
+			return task.Step{Host: h.Host, Change: &change.Exec{
+				Argv: []string{"/bin/sh", "-c", strings.ReplaceAll(cmd, "HOST", h.Host)}, Purpose: "shake " + h.Host,
+				Class: classOf(h.Params.Risk), Done: &change.Probe{Path: "/nonexistent/" + h.Host}}}
+		}
+		if st.Steps = append(st.Steps, step(h.Params.Cmd)); h.Params.Last != "" {
+			last = append(last, step(h.Params.Last))
+		}
 	}
-	return task.Plan{Stages: []task.Stage{st}}, nil
+	return task.Plan{Stages: []task.Stage{st}, Finally: last}, nil
 }
 
 func shaken(t *testing.T, set ...func(*Options)) *world {

@@ -29,6 +29,8 @@ type diary struct {
 	h *journal.History
 	j *journal.Journal
 	m *journal.Memory
+
+	extra func(*Options) // of an undo, what else it is given; may be nil
 }
 
 func newDiary(w *world) *diary { return &diary{w: w, h: journal.Open(filepath.Join(w.dir, "state"))} }
@@ -237,6 +239,9 @@ func (d *diary) undo(run, as string, force ...string) Report {
 	opt := Options{RunID: as, Playbook: bound, Inventory: inv, Dialer: w, Sink: w, Redactor: &secret.Redactor{}, Now: time.Now,
 		ExitCode: func(Report) (int, string) { return 0, "" }, Stop: make(chan struct{})}
 	d.set(&opt)
+	if d.extra != nil {
+		d.extra(&opt)
+	}
 	return Run(w.t.Context(), opt)
 }
 

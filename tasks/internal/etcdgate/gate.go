@@ -163,6 +163,9 @@ func (g *Gate) Claim(ctx context.Context, c engine.Claim) (func(), error) {
 		return nil, nil
 	}
 	cl, warn, refused := g.weigh(ctx, c, t, e)
+	if refused == "" && ctx.Err() != nil {
+		refused = "the votes could not be counted in time"
+	}
 	if refused != "" {
 		if err := g.unless(c, &engine.GateError{Reason: refused, Hint: cl.hint(e)}); err != nil {
 			return nil, err

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/dayops/dayops/engine"
-	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
 )
 
@@ -108,7 +107,7 @@ func (cl *cluster) conclude(own, best word, found bool, problems []string) {
 		switch {
 		case found && ok:
 			cl.own = &m
-		case found && own.v.Own == nil && !cl.down:
+		case found && own.v.Own == nil && !cl.down && !wasIn(own.in, cl.members):
 			cl.unread = "the host's member does not answer, and is not in the list of " + best.host + ": " + why
 		}
 	case best.v.Own != nil && best.v.Own.Leader == 0:
@@ -119,6 +118,20 @@ func (cl *cluster) conclude(own, best word, found bool, problems []string) {
 	default:
 		cl.unread = why
 	}
+}
+
+// wasIn tells settings that were made for this cluster: who is not in its list
+// is no member any more, or none yet.
+func wasIn(in etcd.Instance, members []etcd.Member) bool {
+	for pair := range strings.SplitSeq(in.InitialCluster, ",") {
+		_, url, _ := strings.Cut(pair, "=")
+		if slices.ContainsFunc(members, func(m etcd.Member) bool {
+			return !etcd.Local(url) && slices.Contains(m.PeerURLs, strings.TrimSuffix(strings.TrimSpace(url), "/"))
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // count asks one host's member.
@@ -138,7 +151,7 @@ func (g *Gate) ask(ctx context.Context, c engine.Claim, host string) (word, bool
 	w := word{host: host}
 	var ok bool
 	var err error
-	if w.in, ok, err = find(ctx, c.Live, host); err != nil || !ok {
+	if w.in, ok, err = find(ctx, c, host); err != nil || !ok {
 		return w, false, err
 	}
 	g.mu.Lock()
@@ -152,10 +165,10 @@ func (g *Gate) ask(ctx context.Context, c engine.Claim, host string) (word, bool
 	return w, true, err
 }
 
-func find(ctx context.Context, read func(context.Context, string) (task.Reader, error), host string) (etcd.Instance, bool, error) {
+func find(ctx context.Context, c engine.Claim, host string) (etcd.Instance, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	r, err := read(ctx, host)
+	r, err := c.Live(ctx, host)
 	if err != nil {
 		return etcd.Instance{}, false, err
 	}
@@ -164,7 +177,7 @@ func find(ctx context.Context, read func(context.Context, string) (task.Reader, 
 
 // waking tells a unit that is on its way up, which Down does not.
 func waking(in etcd.Instance) bool {
-	return in.Service.ActiveState == "activating" || in.Service.ActiveState == "reloading"
+	return in.Service.ActiveState == "reloading" || in.Service.ActiveState == "activating" && in.Service.SubState != "auto-restart"
 }
 
 // complete hears those that the best word calls silent on their own hosts, and
@@ -180,7 +193,7 @@ func (g *Gate) complete(ctx context.Context, c engine.Claim, cl *cluster, best w
 		if !silent && !leaving && !c.Check || ctx.Err() != nil {
 			break
 		}
-		in, ok, err := find(ctx, c.Live, h)
+		in, ok, err := find(ctx, c, h)
 		if err != nil {
 			in = g.instance(h)
 			ok = in.Name != ""
@@ -236,22 +249,40 @@ func (g *Gate) gone(ctx context.Context, c engine.Claim, host string) bool {
 	return true
 }
 
-// foreseen is whether a member would be healthy at this place of a dry run.
+// foreseen is whether a member would be healthy at this place of a dry run. A
+// stop counts once this gate has agreed to it: other hosts are ahead of theirs.
 func (g *Gate) foreseen(ctx context.Context, c engine.Claim, host string, in etcd.Instance, healthy bool) bool {
-	would, ok, err := find(ctx, c.Read, host)
-	if err != nil {
-		return healthy
-	}
 	g.mu.Lock()
 	halted := g.halted[host]
 	g.mu.Unlock()
-	switch down := !ok || would.Down(); {
-	case down && !in.Down() && halted:
+	would, err := runs(ctx, c, host, in)
+	switch {
+	case err != nil:
+		return healthy && !halted
+	case !would && !in.Down() && halted:
 		return false
-	case !down && in.Down():
+	case would && in.Down():
 		return true
 	}
 	return healthy
+}
+
+// runs tells whether the member would run after what has been foreseen: its unit
+// does, or its manifest is in its place. The rest of a host is not to be asked
+// about what was not done.
+func runs(ctx context.Context, c engine.Claim, host string, in etcd.Instance) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	r, err := c.Read(ctx, host)
+	if err != nil {
+		return false, err
+	}
+	if in.Runtime == etcd.PodRuntime {
+		files, err := r.Stat(ctx, in.Manifest)
+		return err == nil && files[0].Exists, err
+	}
+	units, err := r.Units(ctx, in.Unit)
+	return err == nil && units[0].Active(), err
 }
 
 func bootID(ctx context.Context, c engine.Claim) string {

@@ -63,7 +63,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // over tells whether there is nothing to wait for any more.
 func (w *watch) over(ctx context.Context) bool {
-	in, ok, err := find(ctx, w.c.Live, w.c.Host)
+	in, ok, err := find(ctx, w.c, w.c.Host)
 	if err == nil && !w.going {
 		if !ok || in.Down() && !waking(in) {
 			return true // stopped, or failed: not soon
