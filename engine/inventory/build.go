@@ -20,7 +20,8 @@ type builder struct {
 	spent    int             // hosts and variables set so far, repetitions included
 	full     bool            // a limit was reported; what follows is not read
 	edges    map[edge]*strictyaml.Node
-	onEntry  func(entry) // where it is not nil: told of each entry of hosts
+	instead  func(path string) ([]byte, bool) // of LoadOver
+	onEntry  func(entry)                      // where it is not nil: told of each entry of hosts
 }
 
 // entry is one entry of hosts, as a source has it in a group.

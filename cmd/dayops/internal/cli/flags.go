@@ -23,6 +23,7 @@ import (
 type flags struct {
 	force, leave []string // of an undo
 	inventory    []string
+	texts        map[string][]byte // of files of the inventory, where they are not read as they are
 	limit        string
 	forks        int
 	extra        []string

@@ -30,7 +30,7 @@ func (a *app) loadInventory(f *flags) (*inventory.Inventory, []string, error) {
 	if err != nil {
 		return nil, nil, usage("", "%s", err)
 	}
-	inv, err := inventory.Load(sources)
+	inv, err := inventory.LoadOver(sources, instead(f.texts))
 	return inv, sources, err
 }
 

@@ -87,6 +87,9 @@ func (a *app) resume(f *resumeFlags, run string) error {
 	if err := os.Chdir(m.Run.Dir); err != nil {
 		return usage("", "the working folder of run %s: %s", id, err)
 	}
+	if f.texts, err = ownEdits(h, m); err != nil {
+		return err
+	}
 	j, err := a.again(f, m)
 	if err != nil {
 		return err
