@@ -16,6 +16,7 @@ import (
 	"github.com/dayops/dayops/tasks/etcdremove"
 	"github.com/dayops/dayops/tasks/etcdreplace"
 	"github.com/dayops/dayops/tasks/etcdrestart"
+	"github.com/dayops/dayops/tasks/etcdrestore"
 	"github.com/dayops/dayops/tasks/etcdscaleup"
 	"github.com/dayops/dayops/tasks/fetch"
 	"github.com/dayops/dayops/tasks/file"
@@ -51,6 +52,7 @@ func All() *task.Registry {
 		etcdreplace.Define(),
 		etcdrestart.Define(),
 		etcdscaleup.Define(),
+		etcdrestore.Define(),
 		fetch.Define(),
 		file.Define(),
 		hostbackup.Define(),

@@ -99,7 +99,10 @@ type Unit struct {
 	Restart      bool // an action: always done
 	Reload       bool
 	DaemonReload bool // before anything else
-	Force        bool
+	// NoBlock does not wait until a unit that is started says that it runs, also
+	// where a stop is taken back: members of a cluster come up only together.
+	NoBlock bool
+	Force   bool
 }
 
 // Package installs, upgrades or removes packages through the host's manager.

@@ -40,6 +40,8 @@ func (u *Unit) verbs() []string {
 		v = append(v, "restart")
 	case u.Reload && (u.Active == nil || *u.Active):
 		v = append(v, "reload")
+	case u.Active != nil && !*u.Active:
+		add(u.Active, u.Before.Up(), "start", "stop")
 	default:
 		add(u.Active, u.Before.Active(), "start", "stop")
 	}
@@ -135,7 +137,7 @@ func (u *Unit) isAction() bool { return u.Restart || u.Reload || u.DaemonReload 
 
 // wants tells whether now is as wanted, actions aside.
 func (u *Unit) wants(now reader.Unit) bool {
-	return (u.Active == nil || *u.Active == now.Active()) &&
+	return (u.Active == nil || *u.Active && now.Active() || !*u.Active && !now.Up()) &&
 		(u.Enabled == nil || *u.Enabled == enabledEnough(now, *u.Enabled)) &&
 		(u.Masked == nil || *u.Masked == now.Masked())
 }
@@ -189,14 +191,15 @@ func (u *Unit) moved(now reader.Unit) error {
 
 // unitScript does the verbs one after the other. reload starts what does not
 // run, as Ansible does. A verb that fails is named.
-const unitScript = `unit=$1; shift
+const unitScript = `unit=$1 block=$2; shift 2
 [ -d /run/systemd/system ] && command -v systemctl >/dev/null || exit 113
 for verb do
   case $verb in
     daemon-reload) systemctl daemon-reload </dev/null && continue;;
     reload) systemctl is-active --quiet -- "$unit" || verb=start;;
   esac
-  systemctl "$verb" -- "$unit" </dev/null && continue
+  case $verb in start) how=$block;; *) how=;; esac
+  systemctl $how "$verb" -- "$unit" </dev/null && continue
   code=$?
   echo "$verb $unit: systemctl said $code"
   case $verb in start|restart|reload|stop) journalctl -u "$unit" -n 20 --no-pager -o short 2>/dev/null;; esac
@@ -228,7 +231,11 @@ func (u *Unit) apply(ctx context.Context, h Host) (Outcome, error) {
 	todo := *u
 	todo.Before = now // from where it stands, so that nothing is done twice
 	verbs := todo.verbs()
-	res, err := h.script(ctx, unitScript, nil, append([]string{name}, verbs...)...)
+	block := ""
+	if u.NoBlock {
+		block = "--no-block"
+	}
+	res, err := h.script(ctx, unitScript, nil, append([]string{name, block}, verbs...)...)
 	switch {
 	case err != nil:
 		return Outcome{}, err
@@ -251,6 +258,9 @@ func (u *Unit) verify(ctx context.Context, h Host, name string) error {
 		return err
 	}
 	wantActive := u.Restart || u.Reload || (u.Active != nil && *u.Active)
+	if u.NoBlock && wantActive {
+		return nil // who waits for it tells whether it came
+	}
 	if wantActive && (now.ActiveState == "failed" || now.ActiveState == "activating" && now.SubState == "auto-restart") {
 		res, err := h.script(ctx, unitJournal, nil, name)
 		if err != nil {

@@ -23,13 +23,13 @@ func (u *Unit) invert(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
 	o := Overlay{Units: map[string]reader.Unit{name: now}}
 	u.effect(&o)
 	after := o.Units[name]
-	inverse := &Unit{Name: u.Name, Before: after}
+	inverse := &Unit{Name: u.Name, Before: after, NoBlock: u.NoBlock}
 	set := func(into **bool, was, is bool) {
 		if was != is {
 			*into = &was
 		}
 	}
-	set(&inverse.Active, now.Active(), after.Active())
+	set(&inverse.Active, now.Up(), after.Active())
 	set(&inverse.Masked, now.Masked(), after.Masked())
 	if u.Enabled != nil {
 		set(&inverse.Enabled, now.Enabled(), after.Enabled())

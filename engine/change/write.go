@@ -69,6 +69,8 @@ func (w *Write) Risk() Risk { return PathRisk(w.Path) }
 // Reversal is Exact but for hard links.
 func (w *Write) Reversal() Reversal {
 	switch {
+	case IsStaging(path.Dir(w.Path)):
+		return Reversal{Exact, stagingGoes}
 	case !w.Before.Exists:
 		return Reversal{Exact, "the file is moved aside again"}
 	case w.Before.Type == reader.Regular && w.Before.Links > 1:
@@ -182,6 +184,9 @@ func (w *Write) made(old reader.File) reader.File {
 }
 
 func (w *Write) invert(ctx context.Context, h Host, keep Keeper) ([]Change, error) {
+	if IsStaging(path.Dir(w.Path)) {
+		return nil, nil // it goes with the folder
+	}
 	old, err := h.whole(ctx, w.Path, w.Before, w.Force || w.Before.Exists && w.Before.SHA256 == "")
 	if err != nil {
 		return nil, err

@@ -27,9 +27,21 @@ func etcdProbes() []Pattern {
 	}
 	for _, w := range wraps {
 		ctl(w, "env ETCDCTL_API=3 ")
+		out = append(out, etcdFileProbes(w, "env ETCDCTL_API=3 ")...)
 	}
 	ctl("crictl exec <leaf> ", "") // no env in the image; its etcdctl speaks API 3
+	out = append(out, etcdFileProbes("crictl exec <leaf> ", "")...)
 	return append(out, etcdV2Probes(wraps)...)
+}
+
+// etcdFileProbes look at a database that no member uses. Before 3.2.27 etcdctl
+// writes to it: nobody asks it there.
+func etcdFileProbes(wrap, env string) []Pattern {
+	return []Pattern{
+		{wrap + "etcdutl version", "prints"},
+		{wrap + env + "etcdctl snapshot status <path> --write-out json", "opens the file for reading and hashes it"},
+		{wrap + "etcdutl snapshot status <path> --write-out json", "opens the file for reading and hashes it"},
+	}
 }
 
 func etcdV2Probes(wraps []string) []Pattern {

@@ -60,6 +60,12 @@ func (u Unit) Exists() bool { return u.LoadState != "" && u.LoadState != "not-fo
 // Active tells whether the unit runs now.
 func (u Unit) Active() bool { return u.ActiveState == "active" || u.ActiveState == "reloading" }
 
+// Up tells whether anything of the unit may run: also one that has not come so
+// far as to be active, for ever perhaps, and one that is restarted on failure.
+func (u Unit) Up() bool {
+	return u.ActiveState != "" && u.ActiveState != "inactive" && u.ActiveState != "failed"
+}
+
 // Enabled tells whether the unit starts at boot.
 func (u Unit) Enabled() bool {
 	return u.UnitFileState == "enabled" || u.UnitFileState == "enabled-runtime"

@@ -169,6 +169,15 @@ func (l *Local) Sets(ctx context.Context, host string) ([]Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	sets, err := l.sets(ctx, name)
+	for i := range sets {
+		sets[i].Host = host
+	}
+	return sets, err
+}
+
+// sets reads those of one host's folder.
+func (l *Local) sets(ctx context.Context, name string) ([]Info, error) {
 	top, err := os.OpenRoot(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -204,13 +213,41 @@ func (l *Local) Sets(ctx context.Context, host string) ([]Info, error) {
 		if err != nil {
 			continue
 		}
-		found = append(found, numbered{Info{Host: host, At: at, Path: filepath.Join(l.dir, name, e.Name()), Manifest: m}, n})
+		found = append(found, numbered{Info{At: at, Path: filepath.Join(l.dir, name, e.Name()), Manifest: m}, n})
 	}
 	slices.SortFunc(found, func(a, b numbered) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.n, b.n)) })
 	var out []Info
 	for _, f := range found {
 		out = append(out, f.Info)
 	}
+	return out, nil
+}
+
+// Kind lists the committed sets of one kind, of all hosts, oldest first.
+func (l *Local) Kind(ctx context.Context, kind string) ([]Info, error) {
+	entries, err := os.ReadDir(l.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var out []Info
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		sets, err := l.sets(ctx, e.Name())
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range sets {
+			if s.Manifest.Kind == kind {
+				s.Host = s.Manifest.Host
+				out = append(out, s)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Info) int { return a.At.Compare(b.At) })
 	return out, nil
 }
 

@@ -67,6 +67,26 @@ func (c Ctl) Version() []string {
 	return append(argv, "etcdctl", "version")
 }
 
+// UtlVersion asks etcdutl, which is there from 3.5 on.
+func (c Ctl) UtlVersion() []string {
+	return append(append([]string{}, c.Wrap...), "etcdutl", "version")
+}
+
+// File is a command of the program that works on files (etcdctl or etcdutl) in
+// the place where the member's own is.
+func (c Ctl) File(program string, words ...string) []string {
+	argv := append([]string{}, c.Wrap...)
+	if program == "etcdctl" && !c.NoEnv {
+		argv = append(argv, "env", "ETCDCTL_API=3")
+	}
+	return append(append(argv, program), words...)
+}
+
+// FileStatus asks what is in a database that no member uses.
+func (c Ctl) FileStatus(program, path string) []string {
+	return c.File(program, "snapshot", "status", path, "--write-out", "json")
+}
+
 func (c Ctl) v2(endpoint string, verb ...string) []string {
 	argv := append(append([]string{}, c.Wrap...), "env", "ETCDCTL_API=2", "etcdctl")
 	if c.CA != "" {

@@ -137,6 +137,9 @@ func Local(u string) bool {
 	return p.Hostname() == "localhost" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
+// URLs keeps what is a URL of a member of what a host, or a file, says.
+func URLs(in []string) []string { return urls(in) }
+
 // urls keeps what is a URL of a member; the rest could not be asked.
 func urls(in []string) []string {
 	const most = 20

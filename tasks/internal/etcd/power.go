@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"io/fs"
 	"net/url"
 	"path"
 	"strconv"
@@ -54,19 +53,7 @@ func (in Instance) Stop() []change.Change {
 	case UnitRuntime, Container:
 		return []change.Change{in.unitTo(true, false)}
 	case PodRuntime:
-		var out []change.Change
-		if !in.Shelf.Exists {
-			mode := fs.FileMode(0o700)
-			out = append(out, &change.Dir{Path: shelf(in.Manifest), Before: in.Shelf, Attr: change.Attr{Mode: &mode}})
-		}
-		from := in.Pod
-		from.Path = in.Manifest
-		move := &change.Move{From: in.Manifest, To: shelved(in.Manifest), Before: from}
-		if in.Stale.Exists {
-			move.Over = &in.Stale
-		}
-		out = append(out, move)
-		return append(out, in.Gone(GoneLimit))
+		return append(in.manifest().Stop(), in.Gone(GoneLimit))
 	}
 	return nil
 }
@@ -78,11 +65,30 @@ func (in Instance) Start() []change.Change {
 	case UnitRuntime, Container:
 		return []change.Change{in.unitTo(false, true)}
 	case PodRuntime:
-		from := in.Pod
-		from.Path = shelved(in.Manifest)
-		return []change.Change{&change.Move{From: from.Path, To: in.Manifest, Before: from}}
+		return in.manifest().Start()
 	}
 	return nil
+}
+
+// StopTogether and StartTogether are Stop and Start of members that come up only
+// with others, none of which runs: nobody waits for one before the next is
+// started, also where the stop is taken back. Healthy tells when they are there.
+func (in Instance) StopTogether() []change.Change { return together(in.Stop()) }
+
+// StartTogether is the other half of StopTogether.
+func (in Instance) StartTogether() []change.Change { return together(in.Start()) }
+
+func together(list []change.Change) []change.Change {
+	for _, c := range list {
+		if u, ok := c.(*change.Unit); ok {
+			u.NoBlock = true
+		}
+	}
+	return list
+}
+
+func (in Instance) manifest() Manifest {
+	return Manifest{Path: in.Manifest, File: in.Pod, Shelf: in.Shelf, Stale: in.Stale}
 }
 
 // Restart is what stops and starts the member, in one step where the host can.

@@ -116,13 +116,14 @@ func (c *contents) member(key string, value []byte) error {
 	var m struct {
 		ID      uint64   `json:"id"`
 		Peers   []string `json:"peerURLs"`
+		Clients []string `json:"clientURLs"`
 		Learner bool     `json:"isLearner"`
 		Name    string   `json:"name"`
 	}
 	if err := json.Unmarshal(value, &m); err != nil {
 		return damaged("its list of members is damaged")
 	}
-	c.members[key] = Member{ID: m.ID, Name: m.Name, PeerURLs: m.Peers, Learner: m.Learner}
+	c.members[key] = Member{ID: m.ID, Name: m.Name, PeerURLs: m.Peers, ClientURLs: m.Clients, Learner: m.Learner}
 	return nil
 }
 

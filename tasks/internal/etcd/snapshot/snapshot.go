@@ -49,7 +49,9 @@ type Member struct {
 	ID       uint64
 	Name     string // "" before its first start
 	PeerURLs []string
-	Learner  bool
+	// ClientURLs are where it answered when the snapshot was made.
+	ClientURLs []string
+	Learner    bool
 }
 
 // DamagedError: the file is no whole snapshot.

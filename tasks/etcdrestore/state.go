@@ -1,0 +1,182 @@
+package etcdrestore
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/etcd"
+)
+
+// State is what one host says about its member, and what the control machine
+// says about the snapshot: the same for every host.
+type State struct {
+	Found    bool
+	Instance etcd.Instance
+	Live     etcd.Live `plan:"volatile"`
+	Tool     Tool
+	Places   Places
+	Free     int64 `plan:"volatile"` // bytes where the data folder is, or will be; -1 where not known
+	Control  []Service
+	Source   Source
+	Others   []etcd.Status `plan:"volatile"` // members of the snapshot's cluster that answer elsewhere
+}
+
+// Tool is what restores on the host.
+type Tool struct {
+	Ctl etcd.Version // etcdctl's; zero where there is none
+	Utl etcd.Version // etcdutl's
+}
+
+// Places are the folders of a member as they are now.
+type Places struct {
+	Data, Member, WAL, WALParent reader.File
+	Restored                     []string // names of restores that are in place
+	Aside                        []string // names of restores whose old data lie beside the member
+}
+
+// Check looks at one host.
+func (t *restore) Check(ctx context.Context, r task.Reader, p Params) (s State, err error) {
+	if s.Source, err = t.known.find(ctx, p); err != nil {
+		return s, err
+	}
+	if s.Control, err = findControl(ctx, r); err != nil {
+		return s, err
+	}
+	if s.Instance, s.Found, err = etcd.Find(ctx, r, p.Places); err != nil || !s.Found {
+		return s, err
+	}
+	if s.Live, err = etcd.Look(ctx, r, s.Instance); err != nil {
+		return s, err
+	}
+	if s.Tool, err = findTool(ctx, r, s.Instance); err != nil {
+		return s, err
+	}
+	if s.Places, err = findPlaces(ctx, r, s.Instance); err != nil {
+		return s, err
+	}
+	if s.Free, err = room(ctx, r, s.Instance.DataDir); err != nil {
+		return s, err
+	}
+	s.Others, err = others(ctx, r, s)
+	return s, err
+}
+
+// findTool asks the programs for their versions, wherever they are.
+func findTool(ctx context.Context, r task.Reader, in etcd.Instance) (t Tool, err error) {
+	for _, ask := range []struct {
+		argv []string
+		into *etcd.Version
+	}{{in.Ctl.Version(), &t.Ctl}, {in.Ctl.UtlVersion(), &t.Utl}} {
+		res, err := r.Probe(ctx, ask.argv...)
+		if err != nil {
+			return t, err
+		}
+		if res.Code == 0 {
+			*ask.into, _ = etcd.ParseVersion(res.Stdout.String())
+		}
+	}
+	return t, nil
+}
+
+const (
+	asideMark    = "before-restore-" // of the old data
+	restoredMark = "restored-"       // a file in the new data
+)
+
+func findPlaces(ctx context.Context, r task.Reader, in etcd.Instance) (p Places, err error) {
+	if !path.IsAbs(in.DataDir) {
+		return p, nil // told by judge
+	}
+	wal := in.WALDir
+	if !path.IsAbs(wal) {
+		wal = "/"
+	}
+	files, err := r.Stat(ctx, in.DataDir, in.DataDir+"/member", wal, path.Dir(wal))
+	if err != nil {
+		return p, err
+	}
+	p.Data, p.Member = still(files[0]), still(files[1])
+	if wal != "/" {
+		p.WAL, p.WALParent = still(files[2]), still(files[3])
+	}
+	if p.Restored, err = names(ctx, r, in.DataDir+"/member", restoredMark); err != nil {
+		return p, err
+	}
+	p.Aside, err = names(ctx, r, in.DataDir, "member."+asideMark)
+	return p, err
+}
+
+// still leaves out what changes while a member runs.
+func still(f reader.File) reader.File {
+	return reader.File{Path: f.Path, Exists: f.Exists, Type: f.Type, Mode: f.Mode, UID: f.UID, GID: f.GID, Owner: f.Owner, Group: f.Group, Dev: f.Dev, Target: f.Target, Label: f.Label}
+}
+
+// names lists what follows prefix in a folder.
+func names(ctx context.Context, r task.Reader, dir, prefix string) ([]string, error) {
+	files, err := r.List(ctx, reader.Literal(dir)+"/"+prefix+"*")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, f := range files {
+		if name, ok := strings.CutPrefix(f.Path, dir+"/"+prefix); ok && f.Exists && !strings.Contains(name, "/") {
+			out = append(out, reader.Printable(name))
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// room is what is free for the data folder; where that is missing, for its parent.
+func room(ctx context.Context, r task.Reader, dir string) (int64, error) {
+	for ; path.IsAbs(dir); dir = path.Dir(dir) {
+		res, err := r.Probe(ctx, "df", "-B1", "-P", dir)
+		if err != nil {
+			return -1, err
+		}
+		lines := strings.Split(strings.TrimSpace(res.Stdout.String()), "\n")
+		if f := strings.Fields(lines[len(lines)-1]); res.Code == 0 && len(lines) > 1 && len(f) > 3 {
+			if n, err := strconv.ParseInt(f[3], 10, 64); err == nil {
+				return n, nil
+			}
+		}
+		if dir == "/" {
+			break
+		}
+	}
+	return -1, nil
+}
+
+// others asks the members of the snapshot's cluster where they were when it was made.
+func others(ctx context.Context, r task.Reader, s State) ([]etcd.Status, error) {
+	var ask []string
+	for _, m := range s.Source.Members {
+		if slices.ContainsFunc(etcd.URLs(m.PeerURLs), func(u string) bool { return strings.Contains(s.Instance.InitialCluster+",", "="+u+",") }) {
+			continue // as the settings have it, one that is restored with this one
+		}
+		for _, u := range etcd.URLs(m.ClientURLs) {
+			if !slices.Contains(s.Instance.ClientURLs, u) && !etcd.Local(u) && !slices.Contains(ask, u) {
+				ask = append(ask, u)
+				break
+			}
+		}
+	}
+	const most = 9 // each may take 5 s
+	if ask = ask[:min(len(ask), most)]; len(ask) == 0 || s.Tool.Ctl == (etcd.Version{}) {
+		return nil, nil
+	}
+	res, err := r.Probe(ctx, s.Instance.Ctl.Status(ask...)...)
+	if err != nil {
+		return nil, err
+	}
+	got, err := etcd.ParseStatus(res.Stdout.String())
+	if err != nil {
+		return nil, nil // nobody answers
+	}
+	return got, nil
+}
