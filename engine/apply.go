@@ -51,6 +51,9 @@ func (a *applier) run(ctx context.Context, p task.Plan, self string) map[string]
 	var ended error
 	for i, s := range p.Stages {
 		if ended == nil {
+			if s.Commit {
+				p.OnFailure = task.Stop
+			}
 			ended = a.stage(ctx, i+1, s, self)
 		} else {
 			order, _ := group(s.Steps, self)

@@ -144,6 +144,9 @@ type Stage struct {
 	Steps  []Step
 	Window int          // hosts at once: 0 all, 1 one after the other
 	Until  *change.Wait // must hold before the next window starts
+	// Commit says that what was done before this stage is good: once the stage
+	// begins, OnFailure is Stop.
+	Commit bool
 }
 
 // Step is one change on one host. Host "" is Input.Target.

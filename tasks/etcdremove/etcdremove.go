@@ -82,7 +82,7 @@ func (remove) Result(in task.Input[Params, State], _ task.Outcome) any {
 
 // Plan is the way from the cluster as it is to the one without the member.
 func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
-	all, p := hosts(in)
+	all, p := split(in)
 	v := etcdmember.Gather(all, in.Now)
 	var f etcdmember.Findings
 	limits := etcdmember.Limits{Spread: time.Duration(p.MaxSpread), Down: true}
@@ -119,7 +119,7 @@ func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
 	return k.Plan(f), nil
 }
 
-func hosts(in task.ClusterInput[Params, State]) (all []etcdmember.Host, p Params) {
+func split(in task.ClusterInput[Params, State]) (all []etcdmember.Host, p Params) {
 	for _, h := range in.Hosts {
 		x := etcdmember.Host{Name: h.Target, Groups: h.Groups, Reach: h.Reach, Err: h.Err, Facts: h.Facts, State: h.State}
 		if h.Params.Member != "" && p.Member == "" {

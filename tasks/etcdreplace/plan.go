@@ -43,8 +43,10 @@ func (replace) Plan(in input) (task.Plan, error) {
 	if a != nil && a.Name == old.Member.Name && !a.Member {
 		f.Fail("", fmt.Sprintf("%s would take its own place", a.Name), "to begin anew on the same host: etcd-remove.yml, then etcd-scaleup.yml")
 	}
-	if a != nil && first {
+	if a != nil {
 		members = etcdmember.Joined(members, a)
+	}
+	if a != nil && first {
 		v.Weigh(&f, old, members, true)
 		members = etcdmember.Without(members, old)
 	}
@@ -81,11 +83,12 @@ func stages(k *etcdmember.Making, f etcdmember.Findings, old etcdmember.Leaving,
 	moves := append(old.Regroup(v), etcdmember.Regroup{Host: a.Host.Name, From: "new_etcd", To: "etcd"})
 	k.Reach(a, old)
 	correct()
-	if !first {
-		k.Shrink(&f, old)
+	var before []func()
+	if !first { // when all is ready for the new one, and no earlier
 		v.Members = etcdmember.Without(v.Members, old)
+		before = append(before, func() { k.Shrink(&f, old) })
 	}
-	if err := k.Grow(a, p.Growth()); err != nil {
+	if err := k.Grow(a, p.Growth(), before...); err != nil {
 		f.Fail(a.Host.Name, err.Error(), "")
 		return task.Plan{Findings: f}, nil
 	}

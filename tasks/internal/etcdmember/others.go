@@ -103,7 +103,12 @@ func (k *Making) Masters(f *Findings, s Swap) {
 	for i := range k.View.Hosts {
 		h := &k.View.Hosts[i]
 		if h.Err != nil {
-			if h.In("masters") {
+			gone := slices.ContainsFunc(s.Remove, func(d Departed) bool { return slices.Contains(d.Hosts, h.Name) })
+			switch {
+			case !h.In("masters"):
+			case gone:
+				f.Warn("", fmt.Sprintf("master %s could not be read, its list stays as it is", h.Name), "correct etcdClientInfo.urls there when it is back")
+			default:
 				f.Fail("", fmt.Sprintf("master %s could not be read", h.Name), "bring it back, take it out of the inventory, or masters: no leaves all masters to you")
 			}
 			continue
@@ -272,7 +277,8 @@ func (k *Making) Initial(f *Findings, s Swap) {
 	for i := range k.View.Hosts {
 		h := &k.View.Hosts[i]
 		c := h.State.Conf
-		if h.Err != nil || !c.Exists || !h.State.Runs() {
+		leaves := slices.ContainsFunc(s.Remove, func(d Departed) bool { return d.Name == h.State.Instance.Name })
+		if h.Err != nil || !c.Exists || !h.State.Runs() || leaves {
 			continue
 		}
 		vars, err := etcd.ParseEnvironmentFile(string(c.Text))

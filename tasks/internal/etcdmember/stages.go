@@ -27,7 +27,7 @@ type Making struct {
 }
 
 // Commit says that what was done up to here is good and stays, whatever fails later.
-func (k *Making) Commit() { k.commit = len(k.Stages) > 0 }
+func (k *Making) Commit() { k.commit = true }
 
 // Plan is the plan with the stages that were added.
 func (k *Making) Plan(f Findings) task.Plan {
@@ -46,13 +46,14 @@ func (k *Making) On(name, host string, changes ...change.Change) {
 // Stage adds a stage; without steps none.
 func (k *Making) Stage(name string, window int, steps ...task.Step) {
 	if len(steps) > 0 {
-		k.Stages = append(k.Stages, task.Stage{Name: name, Steps: steps, Window: window})
+		k.Stages = append(k.Stages, task.Stage{Name: name, Steps: steps, Window: window, Commit: k.commit})
 	}
 }
 
 // Limits of what a plan waits for.
 const (
 	portLimit    = 15 * time.Second
+	reachedLimit = 45 * time.Second
 	commandLimit = 2 * time.Minute
 	retryEvery   = 2 * time.Second
 )
@@ -156,9 +157,12 @@ func (k *Making) takeOut(asker Host, n Newcomer) *change.Exec {
 	}
 }
 
-// Grow adds the stages of one new member.
-func (k *Making) Grow(a *Addition, g Growth) error {
+// Grow adds the stages of one new member; before comes right before it joins.
+func (k *Making) Grow(a *Addition, g Growth, before ...func()) error {
 	if a.Member {
+		for _, f := range before {
+			f()
+		}
 		return nil
 	}
 	asker := k.View.Asker()
@@ -169,8 +173,12 @@ func (k *Making) Grow(a *Addition, g Growth) error {
 	if !a.Learner && !a.Begun {
 		k.prove(a)
 	}
+	for _, f := range before {
+		f()
+	}
 	k.join(a, *asker)
 	k.start(a)
+	k.reached(a, g)
 	k.settle(a, g, *asker)
 	k.View.Members = Joined(k.View.Members, a)
 	return nil
@@ -287,6 +295,36 @@ func (a *Addition) folder(dir, leaf string, now time.Time) change.Change {
 		Undo: []*change.Exec{{Argv: []string{"mv", "-T", "--", p, aside}, Limit: commandLimit, Done: &change.Probe{Path: p, Absent: true},
 			Purpose: fmt.Sprintf("move %s aside, to %s", p, aside)}},
 	}
+}
+
+// reached proves the other way: members reach the new one's peer port, members
+// and masters its client port. Without that raft gets along for a while over the
+// connections that the new member opens, and the cluster is not what it seems.
+func (k *Making) reached(a *Addition, g Growth) {
+	var steps []task.Step
+	wait := func(host, u string) {
+		p, err := url.Parse(u)
+		if err != nil {
+			return
+		}
+		port, _ := strconv.Atoi(p.Port())
+		steps = append(steps, task.Step{Host: host, Change: &change.Wait{Address: p.Hostname(), Port: port, Limit: min(g.Health, reachedLimit),
+			What: fmt.Sprintf("%s to answer %s", p.Host, host)}})
+	}
+	for i := range k.View.Hosts {
+		h := &k.View.Hosts[i]
+		_, member := k.View.MemberOf(h)
+		if h.Err != nil || h.Name == a.Host.Name {
+			continue
+		}
+		if member {
+			wait(h.Name, a.PeerURL)
+		}
+		if member || h.State.Rest.Master.Exists || h.State.Rest.Server.Exists {
+			wait(h.Name, a.ClientURL)
+		}
+	}
+	k.Stage("reach "+a.Name+" from the others", 0, steps...)
 }
 
 // retryScript asks again until the cluster agrees, as often as it may.

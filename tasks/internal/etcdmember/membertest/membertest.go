@@ -119,6 +119,9 @@ func Show(p task.Plan) string {
 		if s.Window > 0 {
 			name += fmt.Sprintf(" (%d at a time)", s.Window)
 		}
+		if s.Commit && (i == 0 || !p.Stages[i-1].Commit) {
+			b.WriteString("-- from here on nothing is taken back\n")
+		}
 		b.WriteString(name + "\n")
 		for _, st := range s.Steps {
 			line(&b, st)
