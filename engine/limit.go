@@ -68,3 +68,7 @@ func (l limited) Packages(ctx context.Context, names ...string) ([]reader.Packag
 func (l limited) Probe(ctx context.Context, argv ...string) (conn.Result, error) {
 	return look(ctx, func(ctx context.Context) (conn.Result, error) { return l.Reader.Probe(ctx, argv...) })
 }
+
+func (l limited) Feed(ctx context.Context, stdin []byte, argv ...string) (conn.Result, error) {
+	return look(ctx, func(ctx context.Context) (conn.Result, error) { return change.Feed(ctx, l.Reader, stdin, argv...) })
+}

@@ -1,9 +1,12 @@
 package reader
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/dayops/dayops/engine/conn"
@@ -26,21 +29,44 @@ func (r *Reader) Probe(ctx context.Context, argv ...string) (conn.Result, error)
 	if err := CheckProbe(argv); err != nil {
 		return conn.Result{}, err
 	}
+	return r.probe(ctx, nil, argv)
+}
+
+// Feed runs a row of the table FedProbes, which reads a secret from its input: a
+// password, which stands in no argv and no environment. The prompt that etcdctl
+// prints before its answer is left out.
+func (r *Reader) Feed(ctx context.Context, stdin []byte, argv ...string) (conn.Result, error) {
+	if !fits(FedProbes(), argv) {
+		return conn.Result{}, &RefusedError{Argv: argv}
+	}
+	res, err := r.probe(ctx, bytes.NewReader(append(bytes.Clone(stdin), '\n')), argv)
+	if rest, ok := bytes.CutPrefix(res.Stdout.Head, []byte(prompt)); ok {
+		res.Stdout.Head = rest
+	}
+	return res, err
+}
+
+// prompt is etcdctl's (3.4 to 3.7), on its output also where that is no terminal.
+const prompt = "Password: \n"
+
+func (r *Reader) probe(ctx context.Context, stdin io.Reader, argv []string) (conn.Result, error) {
 	// The shell is for the words that are builtins: command, test.
 	return r.conn.Run(ctx, conn.Cmd{
 		Argv: append([]string{"/bin/sh", "-c", setPath + `"$@"`, "dayops"}, argv...),
-		As:   r.as, Limit: ProbeLimit, Env: map[string]string{"LC_ALL": "C"},
+		As:   r.as, Limit: ProbeLimit, Env: map[string]string{"LC_ALL": "C"}, Stdin: stdin,
 	})
 }
 
 // CheckProbe tells whether Probe would run argv.
 func CheckProbe(argv []string) error {
-	for _, p := range Probes() {
-		if p.matches(argv) {
-			return nil
-		}
+	if fits(Probes(), argv) {
+		return nil
 	}
 	return &RefusedError{Argv: argv}
+}
+
+func fits(table []Pattern, argv []string) bool {
+	return slices.ContainsFunc(table, func(p Pattern) bool { return p.matches(argv) })
 }
 
 func (p Pattern) matches(argv []string) bool {
