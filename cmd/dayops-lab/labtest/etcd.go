@@ -147,10 +147,7 @@ func (e *Etcd) anyone(ctx context.Context, limit time.Duration, one func(context
 		if ctx.Err() == nil || last == nil {
 			last = fmt.Errorf("%s: %w", h.Name, err)
 		}
-		var no answerError
-		if errors.As(err, &no) && strings.Contains(no.message, "invalid auth token") {
-			e.login(ctx)
-		}
+		e.loginAgain(ctx, err)
 		e.next(h)
 		select {
 		case <-ctx.Done():
@@ -195,6 +192,15 @@ func (e *Etcd) login(ctx context.Context) {
 			e.mu.Unlock()
 			return
 		}
+	}
+}
+
+// loginAgain takes a new token where err says that the old one is worth nothing:
+// a member that was restarted knows none.
+func (e *Etcd) loginAgain(ctx context.Context, err error) {
+	var no answerError
+	if errors.As(err, &no) && strings.Contains(no.message, "invalid auth token") {
+		e.login(ctx)
 	}
 }
 

@@ -73,6 +73,7 @@ func (w *Writer) run(ctx context.Context) {
 		}
 		w.mu.Unlock()
 		if err != nil {
+			w.e.loginAgain(ctx, err)
 			w.e.next(h)
 		}
 		select {
