@@ -11,6 +11,7 @@ import (
 	"github.com/dayops/dayops/tasks/debug"
 	"github.com/dayops/dayops/tasks/entropy"
 	"github.com/dayops/dayops/tasks/etcdbackup"
+	"github.com/dayops/dayops/tasks/etcdcerts"
 	"github.com/dayops/dayops/tasks/etcddefrag"
 	"github.com/dayops/dayops/tasks/etcdhealth"
 	"github.com/dayops/dayops/tasks/etcdremove"
@@ -46,6 +47,7 @@ func All() *task.Registry {
 		debug.Define(),
 		entropy.Define(),
 		etcdbackup.Define(),
+		etcdcerts.Define(),
 		etcddefrag.Define(),
 		etcdhealth.Define(),
 		etcdremove.Define(),

@@ -92,7 +92,9 @@ func (t *Transfer) applyPeer(ctx context.Context, h Host) (Outcome, error) {
 	return w.apply(ctx, h)
 }
 
-func (t *Transfer) invertPeer(ctx context.Context, h Host, keep Keeper) ([]Change, error) {
+// invertPeer keeps what was there on the host itself: such files are often keys,
+// which have no place in a journal.
+func (t *Transfer) invertPeer(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
 	_, f, err := t.source(ctx, h)
 	if err == nil {
 		err = t.wanted(f)
@@ -100,7 +102,7 @@ func (t *Transfer) invertPeer(ctx context.Context, h Host, keep Keeper) ([]Chang
 	if err != nil {
 		return nil, err
 	}
-	return t.write(f).invert(ctx, h, keep)
+	return t.write(f).invert(ctx, h, nil)
 }
 
 // effectPeer: a file will be there; what it holds the other host knows.
