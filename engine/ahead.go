@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/hashicorp/go-multierror"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
@@ -228,7 +231,7 @@ func (f *forecast) broken() []RefusedStep {
 		if o.s.MaxRisk() < change.Destructive || o.status != event.Failed || isLost(o.err) {
 			continue
 		}
-		why := o.err.Error()
+		why := against(o.err)
 		if o.hidden {
 			why = hiddenText
 		}
@@ -239,6 +242,27 @@ func (f *forecast) broken() []RefusedStep {
 		out[i].Hosts = append(out[i].Hosts, o.host)
 	}
 	return out
+}
+
+// against is all that speaks against a step, each with what to do about it.
+func against(err error) string {
+	list := []error{err}
+	var all *multierror.Error
+	if errors.As(err, &all) {
+		list = all.Errors
+	}
+	var out []string
+	for _, e := range list {
+		text := e.Error()
+		var f *FindingError
+		if errors.As(e, &f) && f.Hint != "" {
+			text += " (next: " + f.Hint + ")"
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // isRefused tells a step that was not allowed from one that failed.

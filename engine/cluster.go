@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
@@ -221,8 +222,8 @@ func spread(fs []task.Finding, members []*member) (bad error) {
 		case f.Status != task.Fail:
 		case i >= 0:
 			m.res.err = together(m.res.err, &FindingError{f})
-		default:
-			bad = &FindingError{f}
+		case bad == nil || !strings.Contains(bad.Error(), f.Text):
+			bad = together(bad, &FindingError{f})
 		}
 	}
 	for _, m := range members {

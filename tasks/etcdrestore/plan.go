@@ -23,7 +23,6 @@ const (
 	restoreLimit = 20 * time.Minute // of a tool that writes a whole database
 	statusLimit  = 5 * time.Minute
 	listLimit    = time.Minute
-	againLimit   = 2 * time.Minute // for the old data to be served again
 )
 
 // planner is the whole cluster in view.
@@ -289,7 +288,9 @@ func (p *planner) listed(m *member) []change.Change {
 	return out
 }
 
-// finally starts what ran, whatever happened, and removes the staging folders.
+// finally starts what ran, whatever happened, and removes the staging folders. It
+// waits for nobody: a run that was killed while the data were being put in place
+// has members of two clusters, and is taken up from there.
 func (p *planner) finally() []task.Step {
 	ran := func(m *member) bool {
 		return m.in.Runtime == etcd.PodRuntime && !m.in.Down() || m.in.Service.Up() || m.placed
@@ -300,12 +301,6 @@ func (p *planner) finally() []task.Step {
 		}
 		return append([]change.Change{m.mend(p)}, m.in.StartTogether()...)
 	})
-	out = append(out, p.steps(func(m *member) []change.Change {
-		if st := m.State.Live.Status; st == nil || st.Leader == 0 || !m.State.Live.Health.OK {
-			return nil
-		}
-		return []change.Change{m.in.Healthy(min(p.params.HealthyWithin.Std(), againLimit))}
-	})...)
 	out = append(out, p.controls(Service.start)...)
 	return append(out, p.steps(func(m *member) []change.Change {
 		return []change.Change{&change.Remove{Path: m.staging, Before: reader.File{Path: m.staging, Exists: true, Type: reader.Directory}, Staging: true}}
