@@ -42,6 +42,9 @@ func (r *run) recover(ctx context.Context) {
 	m := r.opt.Memory
 	r.emit(event.Event{Kind: event.Note, Text: fmt.Sprintf("run %s is taken up again: %d changes are done, %d are looked at", r.opt.RunID,
 		len(m.Steps)-len(m.InDoubt()), len(m.InDoubt()))})
+	if err := r.voidPast(); err != nil {
+		r.emit(event.Event{Kind: event.Note, Status: event.Warn, Text: err.Error()})
+	}
 	for _, p := range r.opt.Playbook.Plays {
 		r.play = p
 		byHost := map[string][]*journal.Step{}
@@ -176,33 +179,12 @@ func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, 
 		if err := r.finish(ctx, h.name(), p.at, func(ctx context.Context) error {
 			out, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(p.at, h.name(), l.conn, p.c.As), c, deed{})
 			if err == nil && out.Changed {
-				err = r.void(p.at, h.name(), c)
+				err = r.void(p.at, h.name(), c, r.opt.Memory.Steps)
 			}
 			return err
 		}, c); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// void notes that what a plan had made is not so any more: c, of its Finally, took it back.
-func (r *run) void(at journal.Place, host string, c change.Change) error {
-	for _, s := range r.opt.Memory.Steps {
-		if s.At != at || s.Change.Host != host || s.State != journal.Done || s.Again {
-			continue
-		}
-		made, err := r.decode(r.opt.RunID, s.Change)
-		if err != nil {
-			return err
-		}
-		if !change.Voids(c, made) {
-			continue
-		}
-		if err := r.opt.Journal.Append(journal.Record{Kind: journal.Done, Time: r.opt.Now().UTC(), At: s.At, ID: s.ID, Again: true}); err != nil {
-			return err
-		}
-		s.Again = true
 	}
 	return nil
 }

@@ -67,19 +67,21 @@ func (r *Remove) applyStaging(ctx context.Context, h Host) (Outcome, error) {
 	return Outcome{Changed: err == nil}, err
 }
 
-// Voids tells that by, done after made, took it back: it changes the same path,
-// one above it, or the same unit. What made says to be done is not any more.
+// Voids tells that by, done after made, took it back: the staging folder went,
+// with what was made in it.
 func Voids(by, made Change) bool {
-	touched := Touches(made)
-	if e, ok := made.(*Exec); ok && e.Done != nil && e.Done.Path != "" {
-		touched = append(touched, e.Done.Path)
+	r, ok := by.(*Remove)
+	if !ok || !r.Staging {
+		return false
 	}
-	for _, t := range Touches(by) {
-		for _, m := range touched {
-			if t == m || path.IsAbs(t) && path.IsAbs(m) && below(path.Clean(m), path.Clean(t)) {
-				return true
-			}
+	at := ""
+	switch made := made.(type) {
+	case *Dir:
+		at = made.Path
+	case *Exec:
+		if made.Staging && made.Done != nil {
+			at = made.Done.Path
 		}
 	}
-	return false
+	return at != "" && (path.Clean(at) == path.Clean(r.Path) || below(path.Clean(at), path.Clean(r.Path)))
 }

@@ -1,0 +1,131 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/store"
+	"github.com/dayops/dayops/tasks"
+)
+
+const (
+	ctl  = "ETCDCTL_API=3 etcdctl --cacert /etc/etcd/ca.crt --cert /etc/etcd/peer.crt --key /etc/etcd/peer.key --endpoints https://$(hostname -I | cut -d' ' -f1):2379 "
+	save = ctl + "snapshot save /var/tmp/plain.db"
+)
+
+// TestEtcdBackupOf500MB holds a large backup against `etcdctl snapshot save` and
+// a plain copy over the same connection, each round both: what arrives as a set
+// at most 1.3 times that, verified at most twice. The program's anonymous memory
+// stays below 100 MB.
+func TestEtcdBackupOf500MB(t *testing.T) {
+	labtest.Asked(t)
+	if !long() {
+		t.Skip("needs DAYOPS_SOAK=1: minutes")
+	}
+	l := labtest.Own(t, labtest.Options{Masters: 1})
+	h := l.Hosts()[0]
+	for range 20 { // in parts: a command on a lab host has its limit
+		on(t, h, `i=0; while [ $i -lt 20 ]; do head -c 1300000 /dev/urandom | `+ctl+`put "k$i-$(date +%N)" >/dev/null || exit; i=$((i+1)); done`)
+	}
+	c := labtest.DialHost(t, l, h.Name)
+	defer c.Close()
+	at := change.Host{Name: h.Name, Conn: c, As: "root", Reader: reader.New(c, "root"), Run: "r1", Now: time.Now, Proofs: tasks.Proofs()}
+	dir := t.TempDir()
+	var plain, bare, verified []time.Duration
+	for range 3 {
+		saved := timed(t, func() { run(t, c, save) })
+		plain = append(plain, saved+timed(t, func() { copyHome(t, c, filepath.Join(dir, "plain.db")) }))
+		raw := change.RawFile{Path: "/var/tmp/plain.db", Name: "snapshot.db"}
+		bare = append(bare, saved+timed(t, func() { brought(t, at, dir, raw) }))
+		raw.Proof = "etcd snapshot"
+		verified = append(verified, saved+timed(t, func() {
+			_, err := store.Verify(t.Context(), brought(t, at, dir, raw))
+			require.NoError(t, err)
+		}))
+	}
+	a, b, v := median(plain), median(bare), median(verified)
+	t.Logf("saved and copied %v; as a set %v, %.2f times; verified %v, %.2f times", a, b, ratio(b, a), v, ratio(v, a))
+	require.LessOrEqual(t, ratio(b, a), 1.3)
+	require.LessOrEqual(t, ratio(v, a), 2.0)
+
+	d := newDesk(t, l.Inventory())
+	j := d.prepare(nil, "run", "etcd-backup.yml").launch()
+	most := 0
+	ended := make(chan struct{})
+	go func() { defer close(ended); _, _ = j.wait() }()
+	for running := true; running; {
+		select {
+		case <-ended:
+			running = false
+		case <-time.After(10 * time.Millisecond):
+			most = max(most, anonymous(j.cmd.Process.Pid))
+		}
+	}
+	t.Logf("RssAnon of the controller: at most %d kB", most)
+	require.Positive(t, most)
+	require.Less(t, most, 100_000)
+}
+
+func timed(t *testing.T, do func()) time.Duration {
+	t.Helper()
+	start := time.Now()
+	do()
+	return time.Since(start)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+
+func run(t *testing.T, c conn.Conn, script string) {
+	t.Helper()
+	res, err := c.Run(t.Context(), conn.Cmd{Argv: []string{"/bin/sh", "-c", script}, As: "root"})
+	require.NoError(t, err)
+	require.Zero(t, res.Code, "%s", res.Stderr.String())
+}
+
+// copyHome is a plain copy that is on the disk when it is done.
+func copyHome(t *testing.T, c conn.Conn, to string) {
+	t.Helper()
+	f, err := os.Create(to)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = c.Get(context.Background(), "root", "/var/tmp/plain.db", struct{ io.Writer }{f})
+	require.NoError(t, err)
+	require.NoError(t, f.Sync())
+}
+
+func brought(t *testing.T, h change.Host, dir string, raw change.RawFile) string {
+	t.Helper()
+	out, err := change.Apply(t.Context(), h, &change.Transfer{FromTree: &change.Tree{Items: []change.TreeItem{{Path: "/etc/etcd"}}},
+		ToSet: &change.SetTarget{Dir: filepath.Join(dir, "sets"), Host: h.Name, Kind: "etcd_backup", Raw: []change.RawFile{raw}}})
+	require.NoError(t, err)
+	return out.Data.(change.SetResult).Path
+}
+
+func anonymous(pid int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	m := regexp.MustCompile(`RssAnon:\s+(\d+) kB`).FindSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(string(m[1]))
+	return n
+}
