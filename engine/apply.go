@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/task"
 )
 
@@ -247,4 +249,12 @@ func (a *applier) leave(hosts []string, why error) {
 			d.err = &NotBegunError{why}
 		}
 	}
+}
+
+func (r *run) applier(s *playbook.BoundStep, at journal.Place, action bool, host func(context.Context, string) (change.Host, func(), error)) *applier {
+	limit := ChangeLimit
+	if s.Timeout > 0 {
+		limit = s.Timeout
+	}
+	return &applier{forks: r.forks(s), limit: limit, do: ledger{r, at, action}.do, host: host}
 }

@@ -384,14 +384,6 @@ func names(hosts []*host) []string {
 	return out
 }
 
-func (r *run) applier(s *playbook.BoundStep, at journal.Place, action bool, host func(context.Context, string) (change.Host, func(), error)) *applier {
-	limit := ChangeLimit
-	if s.Timeout > 0 {
-		limit = s.Timeout
-	}
-	return &applier{forks: r.forks(s), limit: limit, do: ledger{r, at, action}.do, host: host}
-}
-
 func (r *run) changeHost(name string, it *item) change.Host {
 	h := change.Host{Name: name, Conn: it.conn, As: it.as, Reader: it.base, Run: r.opt.RunID, Aside: r.opt.Aside, Now: r.opt.Now, Redial: r.redial(name), Proofs: r.opt.Proofs}
 	h.Progress = func(done, total int64) {
