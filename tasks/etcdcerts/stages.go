@@ -25,7 +25,7 @@ func (pl *planner) plan(turn []etcdroll.Host, expired bool) task.Plan {
 		for _, p := range due(pl.states[h.Name], pl.p, pl.now) {
 			sign.Steps = append(sign.Steps, etcdroll.Steps(pl.ca, pl.states[pl.ca].Authority.Sign(pl.request(h, p)))...)
 		}
-		plan.Finally = append(plan.Finally, etcdroll.Again(h)...)
+		plan.Finally = append(plan.Finally, pl.c.Again(h, pl.p.Healthy.Std())...)
 		plan.Finally = append(plan.Finally, etcdroll.Steps(pl.ca, etcdca.Clear(into))...)
 	}
 	plan.Stages = []task.Stage{sign}

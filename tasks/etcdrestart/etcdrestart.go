@@ -78,7 +78,7 @@ func (restart) Plan(in input) (task.Plan, error) {
 	stage := task.Stage{Name: "restart one member after the other", Window: 1}
 	for _, h := range c.Turn() {
 		stage.Steps = append(stage.Steps, c.Restart(h, p.Healthy.Std())...)
-		plan.Finally = append(plan.Finally, etcdroll.Again(h)...)
+		plan.Finally = append(plan.Finally, c.Again(h, p.Healthy.Std())...)
 	}
 	if len(stage.Steps) > 0 {
 		plan.Stages = []task.Stage{stage}

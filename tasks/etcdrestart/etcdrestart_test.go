@@ -146,7 +146,8 @@ func TestPods(t *testing.T) {
 	in.Pod = reader.File{Path: in.Manifest, Exists: true, Type: reader.Regular, SHA256: "aa"}
 	steps, _ := plan(t, h)
 	const out, back = "a: move /etc/origin/node/pods/etcd.yaml to /etc/origin/node/pods-stopped/etcd.yaml", "a: move /etc/origin/node/pods-stopped/etcd.yaml to /etc/origin/node/pods/etcd.yaml"
-	require.Equal(t, []string{out, "a: wait for etcd member a to be gone, at most 3m0s", back, "a: wait for etcd member a to be healthy, at most 5m0s", back}, steps)
+	require.Equal(t, []string{out, "a: wait for etcd member a to be gone, at most 3m0s", back, "a: wait for etcd member a to be healthy, at most 5m0s",
+		back, "a: wait for etcd member a to be healthy, at most 5m0s"}, steps)
 }
 
 func TestDespiteAlarms(t *testing.T) {

@@ -96,10 +96,11 @@ func (c *Cluster) Back(h Host, limit time.Duration) *change.Wait {
 }
 
 // Again starts a member that a plan left stopped, for its Finally: a unit's
-// restart is one step of systemd's, and leaves none.
-func Again(h Host) []task.Step {
+// restart is one step of systemd's, and leaves none. It waits, so that who takes
+// the run up again finds a whole cluster.
+func (c *Cluster) Again(h Host, limit time.Duration) []task.Step {
 	if h.State.Instance.Runtime != etcd.PodRuntime {
 		return nil
 	}
-	return Steps(h.Name, h.State.Instance.Start()...)
+	return append(Steps(h.Name, h.State.Instance.Start()...), task.Step{Host: h.Name, Change: c.Back(h, limit)})
 }
