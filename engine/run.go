@@ -81,9 +81,6 @@ func Run(ctx context.Context, opt Options) Report {
 	}
 	start := opt.Now()
 	shown := map[string]any{"check": opt.Check, "forks": opt.Forks, "builtin": opt.Playbook.Builtin}
-	if opt.Approve > change.Safe {
-		shown["approved"] = opt.Approve.String()
-	}
 	maps.Copy(shown, opt.Shown)
 	r.emit(event.Event{Kind: event.RunStart, Text: opt.Playbook.File, Hosts: opt.Playbook.HostNames(), Data: shown})
 	if opt.Memory != nil {

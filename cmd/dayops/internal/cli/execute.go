@@ -88,6 +88,10 @@ func (a *app) options(f *flags, j *job) (engine.Options, error) {
 	if err != nil {
 		return engine.Options{}, err
 	}
+	shown := map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()}
+	if f.yes || f.approve != "" {
+		shown["approved"] = approved.String()
+	}
 	red := &secret.Redactor{}
 	red.Add(login.Password.Reveal())
 	red.Add(login.BecomePassword.Reveal())
@@ -96,7 +100,7 @@ func (a *app) options(f *flags, j *job) (engine.Options, error) {
 		Forks: f.forks, Check: f.check, Diff: f.diff, Login: login, HostDir: hostDir, Aside: aside,
 		Approve: approved, Gates: gates, Retype: a.retype, Keep: j.keep, Saved: j.saved, Seal: j.seal, PlanTime: j.planTime,
 		Proofs: tasks.Proofs(), Answers: j.answers, LockExpiry: f.lockExpiry,
-		Shown:    map[string]any{"inventory": strings.Join(j.sources, ", "), "who": a.who()},
+		Shown:    shown,
 		ExitCode: func(r engine.Report) (int, string) { return codeOf(r, f.detailed) },
 	}, nil
 }

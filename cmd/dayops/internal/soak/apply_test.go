@@ -75,7 +75,7 @@ func applied(t *testing.T, d *desk, hosts []*labtest.Host) {
 		begin()
 		before := d.runs()
 		kind := []string{"after", "half", "before"}[at%3]
-		code, said = d.begin([]string{fmt.Sprintf("DAYOPS_CRASH=%s:%d", kind, at)}, "apply", "some.plan").wait()
+		code, _ = d.begin([]string{fmt.Sprintf("DAYOPS_CRASH=%s:%d", kind, at)}, "apply", "some.plan").wait()
 		run := d.newRun(before)
 		if code == 0 || run == "" {
 			continue
