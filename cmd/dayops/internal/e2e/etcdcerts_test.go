@@ -77,8 +77,8 @@ func (r *rolling) renewed(t *testing.T) {
 	r.t, r.d.t = t, t
 	now := time.Now()
 	r.short(t, openssl(now.Add(-time.Hour)), openssl(now.AddDate(0, 0, 20)))
-	o := r.d.must(0, "run", "builtin:etcd-restart.yml", "-y")
-	o = r.d.must(0, "run", "builtin:etcd-certs.yml")
+	r.d.must(0, "run", "builtin:etcd-restart.yml", "-y")
+	o := r.d.must(0, "run", "builtin:etcd-certs.yml")
 	require.Contains(t, o.out, "certificate /etc/etcd/peer.crt ("+r.h[2].Name+") expires in 19 days")
 	old := r.serials(t)
 	before, _ := r.pids(t)
