@@ -340,6 +340,16 @@ func (it *item) foretell(ctx context.Context, plan task.Plan, res *result) {
 }
 
 func (r *run) foretellCluster(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) {
+	// In the order in which the plan comes to the hosts: a member is removed on
+	// one before another is stopped.
+	order := map[string]int{}
+	for i, st := range plan.Changes() {
+		if _, seen := order[st.Host]; !seen {
+			order[st.Host] = i
+		}
+	}
+	members = slices.Clone(members)
+	slices.SortStableFunc(members, func(a, b *member) int { return order[a.h.name()] - order[b.h.name()] })
 	for _, m := range members {
 		found, refused := r.foretell(ctx, s, m.h.name(), stepsOf(plan, m.h.name()))
 		m.res.findings = append(m.res.findings, found...)

@@ -63,6 +63,7 @@ type Gate struct {
 	mu      sync.Mutex
 	found   map[string]etcd.Instance // of hosts that are asked about others; settings may be as old as the run
 	halted  map[string]bool          // in a dry run: hosts whose member it has stopped
+	removed map[uint64]bool          // in a dry run: members that it has removed
 	leaving map[string]string        // hosts that were told to go down, with the boot id they had then
 }
 
@@ -70,7 +71,7 @@ var _ engine.Bystander = (*Gate)(nil)
 
 // New makes the gate of a run.
 func New(opt Options) *Gate {
-	return &Gate{opt: opt, found: map[string]etcd.Instance{}, halted: map[string]bool{}, leaving: map[string]string{}}
+	return &Gate{opt: opt, found: map[string]etcd.Instance{}, halted: map[string]bool{}, removed: map[uint64]bool{}, leaving: map[string]string{}}
 }
 
 const name = "etcd quorum"
@@ -185,6 +186,9 @@ func (g *Gate) weigh(ctx context.Context, c engine.Claim, t target, e effect) (c
 			break
 		}
 		cl = g.read(ctx, c, t, e)
+		if c.Check {
+			g.without(cl)
+		}
 		if warn, refused = cl.verdict(c.Task, e); refused == "" && warn == "" || !cl.unsure {
 			break
 		}
@@ -222,7 +226,7 @@ func (g *Gate) unless(c engine.Claim, e *engine.GateError) error {
 // hold is what is waited for when the host's part is done.
 func (g *Gate) hold(c engine.Claim, t target, e effect, cl *cluster) func() {
 	if c.Check {
-		g.foresee(c.Host, e)
+		g.foresee(c.Host, e, cl)
 		return nil
 	}
 	if e.power < halts || !t.found {
@@ -237,14 +241,6 @@ func (g *Gate) hold(c engine.Claim, t target, e effect, cl *cluster) func() {
 	}
 	w := &watch{g: g, c: c, member: *cl.own, e: e, going: going, boot: cl.bootID}
 	return w.wait
-}
-
-func (g *Gate) foresee(host string, e effect) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if e.power == halts {
-		g.halted[host] = true
-	}
 }
 
 func (g *Gate) mark(host, boot string) {
