@@ -9,12 +9,14 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/cmd/dayops/internal/programtest"
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/reader"
@@ -38,9 +40,10 @@ func TestEtcdBackupOf500MB(t *testing.T) {
 	}
 	l := labtest.Own(t, labtest.Options{Masters: 1})
 	h := l.Hosts()[0]
-	for range 20 { // in parts: a command on a lab host has its limit
-		on(t, h, `i=0; while [ $i -lt 20 ]; do head -c 1300000 /dev/urandom | `+ctl+`put "k$i-$(date +%N)" >/dev/null 2>&1 && i=$((i+1)); done`)
-	}
+	on(t, h, "cat >/root/fill.sh <<'E'\ni=0; while [ $i -lt 400 ]; do head -c 1300000 /dev/urandom | "+ctl+"put k$i >/dev/null 2>&1 && i=$((i+1)); done\nE\nsystemd-run -q --unit filler /bin/sh /root/fill.sh")
+	programtest.Eventually(t, 15*time.Minute, "500 MB are written", func() bool {
+		return strings.TrimSpace(on(t, h, "systemctl is-active filler || true")) != "active"
+	})
 	c := labtest.DialHost(t, l, h.Name)
 	defer c.Close()
 	at := change.Host{Name: h.Name, Conn: c, As: "root", Reader: reader.New(c, "root"), Run: "r1", Now: time.Now, Proofs: tasks.Proofs()}
