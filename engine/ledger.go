@@ -174,6 +174,9 @@ func (l ledger) made(host string, c change.Change) (change.Outcome, bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
 	digest := change.Digest(c)
+	if l.reversed(host, c) {
+		return change.Outcome{}, false
+	}
 	i := slices.IndexFunc(m.Steps, func(s *journal.Step) bool {
 		if s.At != l.at || s.State != journal.Done || s.Again || s.Undone || s.Back != 0 || s.Change.Host != host || s.Change.Kind != c.Kind() || l.r.used[s.ID] {
 			return false
@@ -190,6 +193,28 @@ func (l ledger) made(host string, c change.Change) (change.Outcome, bool) {
 		return change.Outcome{}, false
 	}
 	return k.outcome(), true
+}
+
+// reversed tells that the last thing that was done about c in this place was the
+// opposite: a plan's Finally, done for a controller that died, started what the
+// plan had stopped. The plan that is taken up stops it once more; an undo takes
+// each of them back.
+func (l ledger) reversed(host string, c change.Change) bool {
+	digest, last := change.Digest(c), false
+	for _, s := range slices.Concat(l.r.opt.Memory.Steps, l.r.steps) {
+		if s.At != l.at || s.Change.Host != host || s.Change.Kind != c.Kind() || s.Again {
+			continue
+		}
+		was, err := l.r.decode(l.r.opt.RunID, s.Change)
+		switch {
+		case err != nil:
+		case change.Digest(was) == digest:
+			last = false
+		case change.Reverses(was, c):
+			last = true
+		}
+	}
+	return last
 }
 
 // before tells whether an earlier controller changed something in this place:

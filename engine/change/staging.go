@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/dayops/dayops/engine/reader"
@@ -71,17 +72,37 @@ func (r *Remove) applyStaging(ctx context.Context, h Host) (Outcome, error) {
 // with what was made in it.
 func Voids(by, made Change) bool {
 	r, ok := by.(*Remove)
-	if !ok || !r.Staging {
-		return false
+	at := stagedAt(made)
+	return ok && r.Staging && at != "" && (path.Clean(at) == path.Clean(r.Path) || below(path.Clean(at), path.Clean(r.Path)))
+}
+
+// Reverses tells that by, done after made, turned it round: what was stopped was
+// started, what was moved is back.
+func Reverses(by, made Change) bool {
+	switch by := by.(type) {
+	case *Unit:
+		m, ok := made.(*Unit)
+		return ok && slices.Equal(Touches(by), Touches(m)) && by.Active != nil && m.Active != nil && *by.Active != *m.Active
+	case *Move:
+		m, ok := made.(*Move)
+		return ok && path.Clean(by.From) == path.Clean(m.To) && path.Clean(by.To) == path.Clean(m.From)
 	}
-	at := ""
+	return false
+}
+
+// stagedAt is where made left something.
+func stagedAt(made Change) string {
 	switch made := made.(type) {
 	case *Dir:
-		at = made.Path
+		return made.Path
+	case *Write:
+		return made.Path
+	case *Transfer:
+		return made.ToFile
 	case *Exec:
 		if made.Staging && made.Done != nil {
-			at = made.Done.Path
+			return made.Done.Path
 		}
 	}
-	return at != "" && (path.Clean(at) == path.Clean(r.Path) || below(path.Clean(at), path.Clean(r.Path)))
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ const (
 	restoreLimit = 20 * time.Minute // of a tool that writes a whole database
 	statusLimit  = 5 * time.Minute
 	listLimit    = time.Minute
+	goneLimit    = time.Minute
 )
 
 // planner is the whole cluster in view.
@@ -207,7 +209,7 @@ func (p *planner) stages() []task.Stage {
 		{Name: "bring the snapshot to every member", Steps: todo(p.upload)},
 		{Name: "rehearse: restore it beside the running data", Steps: todo(p.rehearsed)},
 		{Name: "stop API servers and controllers", Steps: p.controls(Service.stop)},
-		{Name: "stop all members", Steps: p.steps(func(m *member) []change.Change { return m.in.StopTogether() })},
+		{Name: "stop all members", Steps: p.steps(stopped)},
 		{Name: "put the restored data in place", Steps: todo(func(m *member) []change.Change { return []change.Change{m.place(p)} })},
 		{Name: "start all members", Steps: p.steps(func(m *member) []change.Change { return m.in.StartTogether() })},
 		{Name: "every member is healthy", Steps: p.steps(func(m *member) []change.Change {
@@ -235,6 +237,19 @@ func once(stages []task.Stage) {
 			return again
 		})
 	}
+}
+
+// stopped stops a member, and makes sure of it: data are never put in place below
+// an etcd that runs, also where a run is taken up and the stop was made before.
+// One that is only starting listens for its peers already.
+func stopped(m *member) []change.Change {
+	out := append(m.in.StopTogether(), m.in.Gone(goneLimit))
+	if u, err := url.Parse(m.peers[0]); err == nil {
+		if port, err := strconv.Atoi(u.Port()); err == nil {
+			out = append(out, &change.Wait{Port: port, Address: u.Hostname(), Gone: true, Limit: goneLimit, What: m.in.Name + " to be gone for its peers"})
+		}
+	}
+	return out
 }
 
 // upload makes the staging folder and puts the snapshot there.

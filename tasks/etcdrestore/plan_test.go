@@ -36,7 +36,7 @@ func version(s string) etcd.Version {
 	return v
 }
 
-func url(i, port int) string { return fmt.Sprintf("https://10.0.0.%d:%d", i, port) }
+func at(i, port int) string { return fmt.Sprintf("https://10.0.0.%d:%d", i, port) }
 
 // three is a healthy cluster of three, m1 to m3, of this version.
 func three(t *testing.T, v string) input {
@@ -47,7 +47,7 @@ func three(t *testing.T, v string) input {
 	src := Source{Path: "/backups/m1/2026-11-22T030000Z/snapshot.db", Set: "/backups/m1/2026-11-22T030000Z", Host: "m1", Taken: now.Add(-time.Hour),
 		Size: 20512, SHA256: strings.Repeat("ab", 32), Sealed: true, Revision: 4711, Keys: 1200, Version: v, ClusterID: "c1", Data: "v3 only"}
 	for i := 1; i <= 3; i++ {
-		m := etcd.Member{ID: uint64(i), Name: fmt.Sprintf("m%d", i), PeerURLs: []string{url(i, 2380)}, ClientURLs: []string{url(i, 2379)}}
+		m := etcd.Member{ID: uint64(i), Name: fmt.Sprintf("m%d", i), PeerURLs: []string{at(i, 2380)}, ClientURLs: []string{at(i, 2379)}}
 		members = append(members, m)
 		src.Members = append(src.Members, snapshot.Member{ID: m.ID, Name: m.Name, PeerURLs: m.PeerURLs, ClientURLs: m.ClientURLs})
 	}
@@ -150,7 +150,7 @@ func TestReasonsAgainst(t *testing.T) {
 		"same names":              {func(in *input) { in.Hosts[1].State.Instance.Name = "m1" }, "m1 has the member name m1 too"},
 		"same peers": {func(in *input) {
 			each(in, func(s *State) { s.Live.Status = nil })
-			in.Hosts[1].State.Instance.PeerURLs = []string{url(1, 2380)}
+			in.Hosts[1].State.Instance.PeerURLs = []string{at(1, 2380)}
 		}, "m2: m1 has the peer URL https://10.0.0.1:2380 too"},
 		"localhost": {func(in *input) {
 			each(in, func(s *State) { s.Live.Status, s.Instance.PeerURLs = nil, []string{"http://localhost:2380"} })
@@ -162,17 +162,17 @@ func TestReasonsAgainst(t *testing.T) {
 		"another cluster's file": {func(in *input) {
 			each(in, func(s *State) {
 				s.Source.ClusterID = ""
-				s.Source.Members = []snapshot.Member{{ID: 9, Name: "x", PeerURLs: []string{url(9, 2380)}}}
+				s.Source.Members = []snapshot.Member{{ID: 9, Name: "x", PeerURLs: []string{at(9, 2380)}}}
 			})
 		}, "none of the members that run is in the snapshot"},
 		"another cluster, nothing runs": {func(in *input) {
 			each(in, func(s *State) {
 				s.Live.Status = nil
-				s.Source.Members = []snapshot.Member{{ID: 9, Name: "x", PeerURLs: []string{url(9, 2380)}}}
+				s.Source.Members = []snapshot.Member{{ID: 9, Name: "x", PeerURLs: []string{at(9, 2380)}}}
 			})
 		}, "the snapshot's members are others: x at https://10.0.0.9:2380"},
 		"the original runs elsewhere": {func(in *input) {
-			in.Hosts[0].State.Others = []etcd.Status{{Endpoint: url(9, 2379), ClusterID: 0xc1, MemberID: 9}}
+			in.Hosts[0].State.Others = []etcd.Status{{Endpoint: at(9, 2379), ClusterID: 0xc1, MemberID: 9}}
 		}, "the cluster of the snapshot, c1, runs at https://10.0.0.9:2379"},
 		"a member is not in the group": {func(in *input) { in.Hosts = in.Hosts[:2] }, "member m3 of the cluster (https://10.0.0.3:2380) is on no host of the group etcd"},
 		"WAL is a mount point": {func(in *input) {
