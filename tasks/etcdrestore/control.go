@@ -3,7 +3,6 @@ package etcdrestore
 import (
 	"context"
 	"errors"
-	"path"
 	"regexp"
 	"strconv"
 	"time"
@@ -90,13 +89,6 @@ func listens(ctx context.Context, r task.Reader, p pod) (int, error) {
 		}
 	}
 	return p.port, nil
-}
-
-func (s Service) name() string {
-	if s.Unit.Name != "" {
-		return s.Unit.Name
-	}
-	return path.Base(s.Manifest.Path)
 }
 
 // stop ends the service; of an API server's pod it waits until it is gone.
