@@ -52,7 +52,9 @@ func (c life) live(t *testing.T) {
 		o.Spares, content.V3, content.V2 = 5, 10_000, 1000
 	}
 	c.t, c.l = t, labtest.Own(t, o)
-	c.v2 = c.l.ServesV2()
+	// etcd_restore brings back v3 alone so far, and refuses a backup that has more:
+	// the long form says so, and fails.
+	c.v2 = long() && c.l.ServesV2()
 	if !c.v2 {
 		content.V2 = 0
 	}

@@ -89,5 +89,6 @@ func undoPackages(b *undoBench) {
 			n++
 		}
 	}
+	on(b.t, b.host, "dpkg --purge lab-sample 2>/dev/null; :")
 	b.t.Logf("%d packages", n)
 }
