@@ -1,3 +1,5 @@
+//go:build soak
+
 package soak
 
 import (
@@ -35,9 +37,6 @@ const (
 // stays below 100 MB.
 func TestEtcdBackupOf500MB(t *testing.T) {
 	labtest.Asked(t)
-	if !long() {
-		t.Skip("needs DAYOPS_SOAK=1: minutes")
-	}
 	l := labtest.Own(t, labtest.Options{Masters: 1})
 	h := l.Hosts()[0]
 	on(t, h, "cat >/root/fill.sh <<'E'\ni=0; while [ $i -lt 400 ]; do head -c 1300000 /dev/urandom | "+ctl+"put k$i >/dev/null 2>&1 && i=$((i+1)); done\nE\nsystemd-run -q --unit filler /bin/sh /root/fill.sh")
