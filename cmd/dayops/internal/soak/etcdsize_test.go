@@ -39,8 +39,13 @@ func TestEtcdBackupOf500MB(t *testing.T) {
 	labtest.Asked(t)
 	l := labtest.Own(t, labtest.Options{Masters: 1})
 	h := l.Hosts()[0]
+	// A lab host's own disk is small.
+	on(t, h, "systemctl stop etcd && mv /var/lib/etcd/member /root/")
+	labtest.SmallDisk(t, h, "/var/lib/etcd", 4<<30)
+	labtest.SmallDisk(t, h, "/var/tmp", 4<<30)
+	on(t, h, "cp -a /root/member /var/lib/etcd/ && systemctl start etcd")
 	on(t, h, "cat >/root/fill.sh <<'E'\ni=0; while [ $i -lt 400 ]; do head -c 1300000 /dev/urandom | "+ctl+"put k$i >/dev/null 2>&1 && i=$((i+1)); done\nE\nsystemd-run -q --unit filler /bin/sh /root/fill.sh")
-	programtest.Eventually(t, 15*time.Minute, "500 MB are written", func() bool {
+	programtest.Eventually(t, 10*time.Minute, "500 MB are written", func() bool {
 		return strings.TrimSpace(on(t, h, "systemctl is-active filler || true")) != "active"
 	})
 	c := labtest.DialHost(t, l, h.Name)
@@ -48,7 +53,7 @@ func TestEtcdBackupOf500MB(t *testing.T) {
 	at := change.Host{Name: h.Name, Conn: c, As: "root", Reader: reader.New(c, "root"), Run: "r1", Now: time.Now, Proofs: tasks.Proofs()}
 	dir := t.TempDir()
 	var plain, bare, verified []time.Duration
-	for range 3 {
+	for range 4 {
 		saved := timed(t, func() { run(t, c, save) })
 		plain = append(plain, saved+timed(t, func() { copyHome(t, c, filepath.Join(dir, "plain.db")) }))
 		raw := change.RawFile{Path: "/var/tmp/plain.db", Name: "snapshot.db"}
@@ -59,13 +64,15 @@ func TestEtcdBackupOf500MB(t *testing.T) {
 			require.NoError(t, err)
 		}))
 	}
-	a, b, v := median(plain), median(bare), median(verified)
+	t.Log(plain, bare, verified)
+	a, b, v := slices.Min(plain), slices.Min(bare), slices.Min(verified) // the machine's other work only adds
 	t.Logf("saved and copied %v; as a set %v, %.2f times; verified %v, %.2f times", a, b, ratio(b, a), v, ratio(v, a))
 	require.LessOrEqual(t, ratio(b, a), 1.3)
 	require.LessOrEqual(t, ratio(v, a), 2.0)
 
 	d := newDesk(t, l.Inventory())
-	j := d.prepare(nil, "run", "etcd-backup.yml").launch()
+	d.file("large.yml", "- hosts: etcd\n  become: yes\n  tasks:\n    - etcd_backup: {staging_dir: /var/tmp}\n")
+	j := d.prepare(nil, "run", "large.yml").launch()
 	most := 0
 	ended := make(chan struct{})
 	go func() { defer close(ended); _, _ = j.wait() }()
@@ -87,11 +94,6 @@ func timed(t *testing.T, do func()) time.Duration {
 	start := time.Now()
 	do()
 	return time.Since(start)
-}
-
-func median(d []time.Duration) time.Duration {
-	slices.Sort(d)
-	return d[len(d)/2]
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
