@@ -119,6 +119,10 @@ func (r *run) pendingFinally(p *playbook.BoundPlay) map[string][]pending {
 			continue
 		}
 		for _, c := range m.Plans[at].Finally {
+			// The plan of a cluster has no result of its own, its hosts have.
+			if _, finished := m.Results[journal.Place{Step: at.Step, Host: c.Host}]; finished && at.Host == "" {
+				continue
+			}
 			out[c.Host] = append(out[c.Host], pending{at, c})
 		}
 	}

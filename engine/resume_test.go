@@ -210,6 +210,25 @@ func TestResumeDoesWhatMustBeDoneInTheEnd(t *testing.T) {
 	require.Equal(t, []string{"started", "one"}, w.lines("out"))
 }
 
+// What the plan of a cluster did in the end is not done again by a later resume.
+func TestResumeLeavesWhatAClusterHasDone(t *testing.T) {
+	w := newWorld(t)
+	d := newDiary(w)
+	d.begin("r1")
+	var finally []journal.Change
+	for _, h := range []string{"h1", "h2"} {
+		start := &change.Exec{Argv: []string{"/bin/sh", "-c", "echo started-" + h + " >>" + w.dir + "/out"}}
+		raw, err := change.Encode(start, change.EncodeOptions{Content: true})
+		require.NoError(t, err)
+		finally = append(finally, journal.Change{Host: h, Kind: "exec", Summary: "start", Data: raw})
+	}
+	require.NoError(t, d.j.Append(journal.Record{Kind: journal.Planned, At: journal.Place{Step: "1.1"}, Now: time.Now(), Finally: finally}))
+	require.NoError(t, d.j.Append(journal.Record{Kind: journal.Finished, At: journal.Place{Step: "1.1", Host: "h1"}, Result: []byte(`{"Status":"changed"}`)}))
+	d.again("r1")
+	w.run("h1\nh2\n", play("{name: one, sh: 'true'}"))
+	require.Equal(t, []string{"started-h2"}, w.lines("out"))
+}
+
 func TestRetryOfWhatFailed(t *testing.T) {
 	w := newWorld(t)
 	d := newDiary(w)
