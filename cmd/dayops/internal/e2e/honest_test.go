@@ -26,8 +26,16 @@ const honestStates = 5
 // that hold them to their word.
 func honestElsewhere() map[string]string {
 	return map[string]string{
-		"reboot":      "TestHonestReboot: start states do not outlive it",
-		"etcd_health": "TestEtcdHealth: whole clusters",
+		"reboot":       "TestHonestReboot: start states do not outlive it",
+		"etcd_health":  "TestEtcdHealth: whole clusters",
+		"etcd_backup":  "TestEtcdBackup",
+		"etcd_certs":   "TestEtcdCerts",
+		"etcd_defrag":  "TestEtcdRolling",
+		"etcd_remove":  "TestEtcdLife",
+		"etcd_replace": "TestEtcdLife",
+		"etcd_restart": "TestEtcdRolling",
+		"etcd_restore": "TestEtcdRestore",
+		"etcd_scaleup": "TestEtcdLife",
 	}
 }
 

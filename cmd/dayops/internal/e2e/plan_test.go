@@ -24,12 +24,19 @@ func TestPlansChangeNothing(t *testing.T) {
 	require.GreaterOrEqual(t, len(books), 6)
 	before := listings(t, l.Hosts())
 	for _, b := range books {
-		o := d.run("plan", b)
+		// For the playbooks that ask for one; without a host in new_etcd or a backup
+		// they say so.
+		o := d.run("plan", b, "-e", "member=master-2")
 		// A finding of ntp or entropy is what a plan is for; this machine's clock is not the test's.
 		require.Contains(t, []int{0, 2}, o.code, "%s: %s", b, o)
+		seen := 0
 		for _, h := range l.Hosts() {
-			require.Contains(t, o.recap(h.Name), "unreachable=0", "%s: %s", b, o)
+			if recap := o.recap(h.Name); recap != "" { // it is in the play
+				require.Contains(t, recap, "unreachable=0", "%s: %s", b, o)
+				seen++
+			}
 		}
+		require.GreaterOrEqual(t, seen, 3, "%s: %s", b, o)
 	}
 	same(t, before, listings(t, l.Hosts()))
 	left, err := filepath.Glob(filepath.Join(d.dir, "*"))
