@@ -273,7 +273,7 @@ func TestLabWaits(t *testing.T) {
 		require.False(t, out.Changed)
 		where(t, h, w, change.After)
 	}
-	w := &change.Wait{Unit: "no-such", Limit: 300 * time.Millisecond, Every: 50 * time.Millisecond}
+	w := &change.Wait{Unit: "no-such", Limit: 3 * time.Second, Every: 50 * time.Millisecond} // one look may take long
 	_, err := change.Apply(ctx, h, w)
 	var we *change.WaitError
 	require.ErrorAs(t, err, &we)
