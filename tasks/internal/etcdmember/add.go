@@ -71,12 +71,12 @@ func (v *View) Add(f *Findings, h Host, address string, g Growth, members []etcd
 	m, listed := v.Member(a.PeerURL)
 	a.Begun = listed && (m.Learner || m.Name == "")
 	if listed && !a.Begun {
-		f.Fail("", fmt.Sprintf("%s is member %s already, and it does not answer", a.PeerURL, m.Label()), "bring it back, or remove it first: dayops run etcd-remove.yml -e member="+m.Label())
+		f.Fail("", fmt.Sprintf("%s is member %s already, and it does not answer", a.PeerURL, m.Label()), "bring it back, or remove it first: dayops run builtin:etcd-remove.yml -e member="+m.Label())
 		return nil
 	}
 	if i := slices.IndexFunc(members, func(m etcd.Member) bool { return m.Name == h.Name && !slices.Contains(m.PeerURLs, a.PeerURL) }); i >= 0 {
 		f.Fail("", fmt.Sprintf("the cluster has a member %s already, at %s", h.Name, strings.Join(members[i].PeerURLs, ", ")),
-			"if it is gone, remove it first: dayops run etcd-remove.yml -e member="+h.Name)
+			"if it is gone, remove it first: dayops run builtin:etcd-remove.yml -e member="+h.Name)
 	}
 	a.vote(f, members)
 	a.room(f, v)

@@ -114,10 +114,10 @@ func (v *View) member(f *Findings, m etcd.Member, down bool) {
 	case m.Healthy:
 	case h == nil:
 		f.say("", status, fmt.Sprintf("member %s (%s) is on no host that could be read", m.Label(), strings.Join(m.PeerURLs, ", ")),
-			"put its host into the group etcd, bring it back, or remove the member first: dayops run etcd-remove.yml -e member="+m.Label())
+			"put its host into the group etcd, bring it back, or remove the member first: dayops run builtin:etcd-remove.yml -e member="+m.Label())
 	case !h.State.Runs():
 		f.say("", status, fmt.Sprintf("member %s does not answer at %s: %s", v.Label(m), h.State.Instance.Endpoint, h.State.Live.Problem),
-			"bring it back, or remove it first: dayops run etcd-remove.yml -e member="+m.Label())
+			"bring it back, or remove it first: dayops run builtin:etcd-remove.yml -e member="+m.Label())
 	default:
 		f.say("", status, fmt.Sprintf("member %s is not healthy: %s", v.Label(m), or(h.State.Live.Health.Error, "it answers, and confirms no read")), "see dayops run etcd-health.yml")
 	}
@@ -145,9 +145,9 @@ func (v *View) certificates(f *Findings, least time.Duration) {
 			case c.Problem != "":
 				f.Warn(h.Name, fmt.Sprintf("certificate %s %s", c.Path, c.Problem), "")
 			case left <= 0:
-				f.Fail(h.Name, fmt.Sprintf("certificate %s expired on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run etcd-certs.yml")
+				f.Fail(h.Name, fmt.Sprintf("certificate %s expired on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run builtin:etcd-certs.yml")
 			case left < least:
-				f.Fail(h.Name, fmt.Sprintf("certificate %s expires on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run etcd-certs.yml")
+				f.Fail(h.Name, fmt.Sprintf("certificate %s expires on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run builtin:etcd-certs.yml")
 			}
 		}
 	}

@@ -104,7 +104,7 @@ func (v *View) Weigh(f *Findings, l Leaving, members []etcd.Member, yes bool) {
 	const two = 2
 	switch {
 	case !verdict.OK:
-		f.Fail("", verdict.Text, "bring members back first; with the quorum lost for good, restore a backup: dayops run etcd-restore.yml")
+		f.Fail("", verdict.Text, "bring members back first; with the quorum lost for good, restore a backup: dayops run builtin:etcd-restore.yml")
 	case etcd.Count(members).Voters == two && !l.Member.Learner && !yes:
 		f.Fail("", verdict.Text+"; a cluster of one has nothing to spare", "if that is meant: yes_i_know: yes (-e yes_i_know=yes)")
 	default:
