@@ -218,12 +218,12 @@ func (s State) stage(p Params) (place, string) {
 		if x.Room.Free >= need {
 			return x, ""
 		}
-		short = append(short, fmt.Sprintf("%s has %s", x.Dir, size(x.Room.Free)))
+		short = append(short, fmt.Sprintf("%s has %s", x.Dir, etcd.Size(x.Room.Free)))
 	}
 	if len(short) == 0 {
 		return place{}, "no folder to stage a snapshot in; give staging_dir"
 	}
-	return place{}, fmt.Sprintf("no room to stage it: %s needed, %s; make room, or give staging_dir", size(need), strings.Join(short, ", "))
+	return place{}, fmt.Sprintf("no room to stage it: %s needed, %s; make room, or give staging_dir", etcd.Size(need), strings.Join(short, ", "))
 }
 
 // need is twice the database, and what the v2 store takes.

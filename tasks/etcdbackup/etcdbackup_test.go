@@ -137,8 +137,8 @@ func TestChoice(t *testing.T) {
 			}
 			h[2].State.Places = nil
 			return h
-		}, refused("a: no room to stage it: 18.0 MiB needed, /var/lib/dayops has 10.0 MiB; make room, or give staging_dir; " +
-			"b: no room to stage it: 18.0 MiB needed, /var/lib/dayops has 10.0 MiB; make room, or give staging_dir; c: no folder to stage a snapshot in; give staging_dir"), nil},
+		}, refused("a: no room to stage it: 18 MiB needed, /var/lib/dayops has 10 MiB; make room, or give staging_dir; " +
+			"b: no room to stage it: 18 MiB needed, /var/lib/dayops has 10 MiB; make room, or give staging_dir; c: no folder to stage a snapshot in; give staging_dir"), nil},
 		{"the quorum lost: the furthest", "{}", func(h []host) []host {
 			down(&h[0])
 			leaderless(&h[1], &h[2])
@@ -196,7 +196,7 @@ func TestPlan(t *testing.T) {
 		"a remove the staging folder /var/tmp/.dayops-staging-20261120T000000Z-1",
 		"a bring configuration and certificates to a new backup set in backups/a",
 		"b make the staging folder /var/lib/dayops/.dayops-staging-20261122T031207Z-1 (mode 0700)",
-		"b save a snapshot of b, 1.0 MiB",
+		"b save a snapshot of b, 1 MiB",
 		"b copy the v2 store of b",
 		"b bring the data and configuration and certificates to a new backup set in backups/b",
 		"c bring configuration and certificates to a new backup set in backups/c",

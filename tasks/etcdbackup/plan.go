@@ -106,7 +106,7 @@ func told(c *cluster, chosen *choice, own []host, say func(string, task.Status, 
 	if chosen.degraded != "" {
 		say(chosen.host.Target, task.Warn, chosen.degraded, "keep the data folders of all members until the cluster is back")
 	} else {
-		say(chosen.host.Target, task.OK, fmt.Sprintf("data of %s (%s, etcd %s), %s, staged in %s", label(chosen.host), role, st.Version, size(st.DBSize), chosen.place.Dir), "")
+		say(chosen.host.Target, task.OK, fmt.Sprintf("data of %s (%s, etcd %s), %s, staged in %s", label(chosen.host), role, st.Version, etcd.Size(st.DBSize), chosen.place.Dir), "")
 	}
 	for _, h := range own {
 		if h.State.Live.Status == nil {
@@ -176,7 +176,7 @@ func (b *builder) stage(h host, to *change.SetTarget) []change.Change {
 		out = append(out, coldCopy(h, file, v2, dir)...)
 	} else {
 		out = append(out, &change.Exec{Argv: h.State.Instance.Save(file, p.Timeout.Std()), Limit: p.Timeout.Std() + limitSlack, Staging: true,
-			Done: &change.Probe{Path: file}, Purpose: fmt.Sprintf("save a snapshot of %s, %s", label(h), size(h.State.Live.Status.DBSize))})
+			Done: &change.Probe{Path: file}, Purpose: fmt.Sprintf("save a snapshot of %s, %s", label(h), etcd.Size(h.State.Live.Status.DBSize))})
 		if c := v2Copy(h, v2, dir); c != nil {
 			out = append(out, c)
 		}
@@ -226,16 +226,4 @@ func settings(h host) change.Tree {
 // escape keeps an item from being a glob.
 func escape(p string) string {
 	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(p)
-}
-
-func size(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, u := float64(n)/unit, 0
-	for f >= unit-0.05 && u < 4 {
-		f, u = f/unit, u+1
-	}
-	return fmt.Sprintf("%.1f %ciB", f, "KMGTP"[u])
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
 )
 
@@ -85,7 +86,7 @@ func (r *Result) line(s State) string {
 	}
 	var parts []string
 	if r.Snapshot != "" {
-		parts = append(parts, fmt.Sprintf("snapshot of %s: %d keys, revision %d, %s", r.Member, r.Keys, r.Revision, size(r.DBSize)))
+		parts = append(parts, fmt.Sprintf("snapshot of %s: %d keys, revision %d, %s", r.Member, r.Keys, r.Revision, etcd.Size(r.DBSize)))
 	}
 	if r.V2 != "" {
 		parts = append(parts, "v2 store")

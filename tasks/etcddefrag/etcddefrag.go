@@ -116,7 +116,7 @@ func (defrag) Result(in task.Input[Params, State], out task.Outcome) any {
 		}
 	}
 	if r.Defragmented {
-		r.Msg = fmt.Sprintf("%s: %s before, %s after", r.Name, etcdroll.Size(r.Before), etcdroll.Size(r.After))
+		r.Msg = fmt.Sprintf("%s: %s before, %s after", r.Name, etcd.Size(r.Before), etcd.Size(r.After))
 		return r
 	}
 	r.Msg = fmt.Sprintf("%s: %s", r.Name, unused(s))
@@ -130,9 +130,9 @@ func unused(s State) string {
 	case st == nil:
 		return "it does not answer: " + reader.Printable(s.Live.Problem)
 	case st.DBInUse <= 0:
-		return etcdroll.Size(st.DBSize)
+		return etcd.Size(st.DBSize)
 	}
-	return fmt.Sprintf("%s, %d%% unused", etcdroll.Size(st.DBSize), percent(*st))
+	return fmt.Sprintf("%s, %d%% unused", etcd.Size(st.DBSize), percent(*st))
 }
 
 func percent(st etcd.Status) int {

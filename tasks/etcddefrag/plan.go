@@ -87,7 +87,7 @@ func (pl *planner) worth(h etcdroll.Host) bool {
 	case pl.p.Always || pl.nospace:
 		return true
 	case st.DBInUse <= 0:
-		pl.f.Warn(h.Name, fmt.Sprintf("etcd %s does not tell how much of its database (%s) is unused: it is left", st.Version, etcdroll.Size(st.DBSize)), "always: yes defragments it")
+		pl.f.Warn(h.Name, fmt.Sprintf("etcd %s does not tell how much of its database (%s) is unused: it is left", st.Version, etcd.Size(st.DBSize)), "always: yes defragments it")
 		return false
 	}
 	return percent(*st) > pl.p.Percent && st.DBSize-st.DBInUse > int64(pl.p.MiB)*mib
@@ -104,7 +104,7 @@ func (pl *planner) may(h etcdroll.Host) {
 		need = st.DBInUse
 	}
 	if need += need/10 + spare; h.State.Free >= 0 && h.State.Free < need {
-		pl.f.Fail(fmt.Sprintf("%s has %s free at %s, the new database needs %s beside the old one", h.Name, etcdroll.Size(h.State.Free), reader.Printable(in.DataDir), etcdroll.Size(need)), "make room on the host first")
+		pl.f.Fail(fmt.Sprintf("%s has %s free at %s, the new database needs %s beside the old one", h.Name, etcd.Size(h.State.Free), reader.Printable(in.DataDir), etcd.Size(need)), "make room on the host first")
 	}
 	if left := pl.left[h.Name]; left != "" && !cleansUp(pl.c.Version) {
 		pl.f.Fail(fmt.Sprintf("%s has %s of an earlier defragmentation that was cut short: etcd %s would mix it into the new database", h.Name, reader.Printable(left), pl.c.Version), "remove the file, or upgrade to 3.2.29, 3.3.19, 3.4.4 or later")

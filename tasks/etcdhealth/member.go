@@ -108,13 +108,13 @@ func (j *judge) size(h host) {
 	if q > 0 {
 		used := int64(float64(st.DBSize) / float64(q) * percent)
 		if status := above(used, int64(j.p.WarnSize), int64(j.p.MaxSize)); status != task.OK {
-			j.say(h.Target, status, fmt.Sprintf("database has %s, %d%% of its quota %s (limits %d%%, %d%%)", size(st.DBSize), used, size(q), j.p.WarnSize, j.p.MaxSize), "at 100% all writes stop: compact and defragment, or raise ETCD_QUOTA_BACKEND_BYTES")
+			j.say(h.Target, status, fmt.Sprintf("database has %s, %d%% of its quota %s (limits %d%%, %d%%)", etcd.Size(st.DBSize), used, etcd.Size(q), j.p.WarnSize, j.p.MaxSize), "at 100% all writes stop: compact and defragment, or raise ETCD_QUOTA_BACKEND_BYTES")
 		}
 	}
 	if st.DBInUse > 0 && st.DBSize > small && st.DBInUse <= st.DBSize {
 		free := int64(float64(st.DBSize-st.DBInUse) / float64(st.DBSize) * percent)
 		if above(free, int64(j.p.WarnUnused), 0) != task.OK {
-			j.say(h.Target, task.Warn, fmt.Sprintf("%d%% of the database's %s is unused (limit %d%%)", free, size(st.DBSize), j.p.WarnUnused), "defragment, one member at a time")
+			j.say(h.Target, task.Warn, fmt.Sprintf("%d%% of the database's %s is unused (limit %d%%)", free, etcd.Size(st.DBSize), j.p.WarnUnused), "defragment, one member at a time")
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (s State) line() string {
 	if s.Live.Keys >= 0 {
 		parts = append(parts, fmt.Sprintf("%d keys", s.Live.Keys))
 	}
-	parts = append(parts, size(st.DBSize)+" of "+quota(s.Instance))
+	parts = append(parts, etcd.Size(st.DBSize)+" of "+quota(s.Instance))
 	if s.Live.Health.OK {
 		parts = append(parts, span(s.Live.Health.Took))
 	} else {
@@ -91,18 +91,5 @@ func quota(in etcd.Instance) string {
 	if in.Quota < 0 {
 		return "no quota"
 	}
-	return size(in.Quota)
-}
-
-func size(n int64) string {
-	const unit = 1024
-	for _, u := range []struct {
-		of   int64
-		name string
-	}{{unit * unit * unit, "GiB"}, {unit * unit, "MiB"}, {unit, "KiB"}} {
-		if n >= u.of {
-			return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/float64(u.of)), ".0") + " " + u.name
-		}
-	}
-	return fmt.Sprintf("%d B", n)
+	return etcd.Size(in.Quota)
 }

@@ -55,7 +55,7 @@ func (p *planner) source() {
 	case !s.Sealed:
 		p.say("", task.Warn, s.Path+" has no checksum: its pages are whole, its values are not proven", "")
 	}
-	text := fmt.Sprintf("%s: revision %d, %d keys, %s, sha256 %.12s", s.Path, s.Revision, s.Keys, size(s.Size), s.SHA256)
+	text := fmt.Sprintf("%s: revision %d, %d keys, %s, sha256 %.12s", s.Path, s.Revision, s.Keys, etcd.Size(s.Size), s.SHA256)
 	if s.Host != "" {
 		text += fmt.Sprintf(", of %s at %s", s.Host, s.Taken.UTC().Format("2006-01-02T15:04:05Z"))
 	}
@@ -136,7 +136,7 @@ func (p *planner) room(m *member) {
 	const copies, wal = 3, 128 << 20
 	need := copies*p.src.Size + wal
 	if free := m.State.Free; p.src.Problem == "" && free >= 0 && free < need && !m.placed {
-		p.fail(m.Target, fmt.Sprintf("%s has %s free, the restore needs %s (three times the snapshot, and 128 MiB)", m.in.DataDir, size(free), size(need)), "make room: old data of earlier restores lie there as member."+asideMark+"*")
+		p.fail(m.Target, fmt.Sprintf("%s has %s free, the restore needs %s (three times the snapshot, and 128 MiB)", m.in.DataDir, etcd.Size(free), etcd.Size(need)), "make room: old data of earlier restores lie there as member."+asideMark+"*")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -179,9 +178,9 @@ func (a *Addition) room(f *Findings, v *View) {
 		f.Fail(name, fmt.Sprintf("%s does not have the address %s", name, a.Address), "it has "+strings.Join(m.Addresses, ", "))
 	}
 	if need := v.need(); m.Free >= 0 && m.Free < need {
-		f.Fail(name, fmt.Sprintf("%s are free for %s on %s, %s are needed", size(m.Free), a.DataDir, name, size(need)), "etcd wants a disk of its own there")
+		f.Fail(name, fmt.Sprintf("%s are free for %s on %s, %s are needed", etcd.Size(m.Free), a.DataDir, name, etcd.Size(need)), "etcd wants a disk of its own there")
 	} else if m.Free >= 0 {
-		f.OK(name, fmt.Sprintf("%s free for %s", size(m.Free), a.DataDir))
+		f.OK(name, fmt.Sprintf("%s free for %s", etcd.Size(m.Free), a.DataDir))
 	}
 	if net.ParseIP(hostname(a.PeerURL)) == nil && !slices.Contains(m.Names, a.Address) {
 		f.Fail(name, fmt.Sprintf("%s has itself the addresses [%s], not %s", name, strings.Join(m.Names, " "), a.Address), "correct the name service or /etc/hosts: the cluster's URLs have names")
@@ -336,17 +335,4 @@ func (a *Addition) certificates(f *Findings, v *View, donor Host, g Growth) {
 	}
 	until := a.CA.State.Authority.Until(v.Now)
 	f.OK(a.CA.Name, fmt.Sprintf("its authority signs until %s", until.Format(time.DateOnly)))
-}
-
-func size(n int64) string {
-	const unit = 1024
-	for _, u := range []struct {
-		of   int64
-		name string
-	}{{unit * unit * unit, "GiB"}, {unit * unit, "MiB"}, {unit, "KiB"}} {
-		if n >= u.of {
-			return strings.TrimSuffix(strconv.FormatFloat(float64(n)/float64(u.of), 'f', 1, 64), ".0") + " " + u.name
-		}
-	}
-	return fmt.Sprintf("%d B", n)
 }

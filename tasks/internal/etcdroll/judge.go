@@ -209,7 +209,7 @@ func (c *Cluster) host(f *Findings, h Host, l Limits) {
 		f.Fail(h.Name+": "+why, "set unit to the name of etcd's unit")
 	}
 	if free := h.State.Free; free >= 0 && free < l.Free {
-		f.Fail(fmt.Sprintf("%s has %s free at %s, %s are needed", h.Name, Size(free), reader.Printable(in.DataDir), Size(l.Free)), "make room on the host first")
+		f.Fail(fmt.Sprintf("%s has %s free at %s, %s are needed", h.Name, etcd.Size(free), reader.Printable(in.DataDir), etcd.Size(l.Free)), "make room on the host first")
 	}
 	for _, cert := range h.State.Certificates {
 		if end := cert.NotAfter(); l.Stops && !l.Expiry && cert.Problem == "" && !end.After(c.Now) {
@@ -231,20 +231,6 @@ func (c *Cluster) clocks(f *Findings, most time.Duration) {
 	if s := clock.Compare(all); s.Sure > most {
 		f.Fail(fmt.Sprintf("clocks are at least %s apart: %s is behind %s", clock.Span(s.Sure), s.Early, s.Late), "set the time first: dayops run ntp.yml")
 	}
-}
-
-// Size is bytes for people.
-func Size(n int64) string {
-	const unit = 1024
-	for _, u := range []struct {
-		of   int64
-		name string
-	}{{unit * unit * unit, "GiB"}, {unit * unit, "MiB"}, {unit, "KiB"}} {
-		if n >= u.of {
-			return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/float64(u.of)), ".0") + " " + u.name
-		}
-	}
-	return fmt.Sprintf("%d B", n)
 }
 
 func or(a, b string) string {

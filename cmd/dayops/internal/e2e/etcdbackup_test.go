@@ -124,7 +124,7 @@ func TestEtcdBackup(t *testing.T) {
 		}
 		o := d.must(2, "run", bad)
 		require.Contains(t, o.out, "no room to stage it: ")
-		require.Contains(t, o.out, "/var/tmp has 2.0 MiB; make room, or give staging_dir")
+		require.Contains(t, o.out, "/var/tmp has 2 MiB; make room, or give staging_dir")
 		noStaging(t, h)
 	})
 	t.Run("cold", func(t *testing.T) {
