@@ -66,19 +66,10 @@ func (remove) Check(ctx context.Context, r task.Reader, p Params) (State, error)
 }
 
 // Result is what register sees, for each host.
-type Result struct {
-	Msg  string `yaml:"msg" doc:"one line"`
-	Name string `yaml:"name" doc:"name of the member that the host had before the step"`
-}
+type Result = etcdmember.Was
 
 // Result tells about one host.
-func (remove) Result(in task.Input[Params, State], _ task.Outcome) any {
-	r := Result{Name: in.State.Instance.Name}
-	if in.State.Runs() {
-		r.Msg = fmt.Sprintf("member %s, etcd %s", r.Name, in.State.Live.Status.Version)
-	}
-	return r
-}
+func (remove) Result(in task.Input[Params, State], _ task.Outcome) any { return in.State.Was() }
 
 // Plan is the way from the cluster as it is to the one without the member.
 func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {

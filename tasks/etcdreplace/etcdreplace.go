@@ -4,7 +4,6 @@ package etcdreplace
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/task"
@@ -58,16 +57,7 @@ func (replace) Check(ctx context.Context, r task.Reader, p Params) (State, error
 }
 
 // Result is what register sees, for each host.
-type Result struct {
-	Msg  string `yaml:"msg" doc:"one line"`
-	Name string `yaml:"name" doc:"name of the member that the host had before the step"`
-}
+type Result = etcdmember.Was
 
 // Result tells about one host.
-func (replace) Result(in task.Input[Params, State], _ task.Outcome) any {
-	r := Result{Name: in.State.Instance.Name}
-	if in.State.Runs() {
-		r.Msg = fmt.Sprintf("member %s, etcd %s", r.Name, in.State.Live.Status.Version)
-	}
-	return r
-}
+func (replace) Result(in task.Input[Params, State], _ task.Outcome) any { return in.State.Was() }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -175,4 +176,19 @@ func text(ctx context.Context, r task.Reader, path string) (File, error) {
 type File struct {
 	reader.File
 	Text []byte
+}
+
+// Was is what register sees of a host whose member goes, or may go.
+type Was struct {
+	Msg  string `yaml:"msg" doc:"one line"`
+	Name string `yaml:"name" doc:"name of the member that the host had before the step"`
+}
+
+// Was tells which member the host had.
+func (s State) Was() Was {
+	w := Was{Name: s.Instance.Name}
+	if s.Runs() {
+		w.Msg = fmt.Sprintf("member %s, etcd %s", w.Name, s.Live.Status.Version)
+	}
+	return w
 }
