@@ -57,7 +57,7 @@ func Assignments(s string) ([]Assignment, error) {
 			}
 			continue
 		}
-		a := Assignment{Name: strings.TrimSpace(s[at : at+end]), Start: at, From: at + end + 1}
+		a := Assignment{Name: strings.TrimRight(s[at:at+end], " \t\r"), Start: at, From: at + end + 1}
 		for a.From < len(s) && (s[a.From] == ' ' || s[a.From] == '\t') {
 			a.From++
 		}

@@ -87,7 +87,7 @@ func TestSetVariable(t *testing.T) {
 // Offsets of assignments lie where the text has name and value.
 func FuzzSetVariable(f *testing.F) {
 	f.Add(read(f, "etcd.conf"), "x")
-	for _, s := range []string{"A='1'\r\nB=\"2\\\n3\"\r\n#A=\n", "A=1\nA=\\\n2\n", "export A=1\n", " A = 1 ; x\nA", "B='\n#A=1\n'"} {
+	for _, s := range []string{"A='1'\r\nB=\"2\\\n3\"\r\n#A=\n", "A=1\nA=\\\n2\n", "export A=1\n", "\vA=", " A = 1 ; x\nA", "B='\n#A=1\n'"} {
 		f.Add(s, "a b")
 	}
 	f.Fuzz(func(t *testing.T, text, value string) {
