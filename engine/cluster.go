@@ -165,6 +165,7 @@ func (r *run) clusterPlan(ctx, outer context.Context, s *playbook.BoundStep, mem
 	if err != nil {
 		return nil, err
 	}
+	r.excuse(plan.Excused)
 	if control, err = r.controlMachine(ctx, s, plan, members); err != nil {
 		return nil, err
 	}

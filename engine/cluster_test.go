@@ -25,6 +25,7 @@ type rollParams struct {
 	Bad    string   `yaml:"bad" doc:"host with a bad finding; all for the cluster"`
 	Until  string   `yaml:"until" doc:"path that must be there after each window"`
 	Two    bool     `yaml:"two" doc:"two stages"`
+	Excuse string   `yaml:"excuse" doc:"host that need not be reached"`
 	Seen   []string `yaml:"-"`
 }
 
@@ -69,7 +70,7 @@ func (r roll) Plan(in task.ClusterInput[rollParams, fileState]) (task.Plan, erro
 		if h.Err != nil || h.Reach {
 			continue
 		}
-		rolling.Window = h.Params.Window
+		rolling.Window, p.Excused = h.Params.Window, []string{h.Params.Excuse}
 		cmd := "echo " + h.Host + " >> " + h.Params.Dir + "/log"
 		if h.Params.Fail == h.Host {
 			cmd = "exit 3"
@@ -137,6 +138,27 @@ func TestClusterSeesEveryMember(t *testing.T) {
 	require.Equal(t, event.Failed, w.result("roll", "h2").Status)
 	require.True(t, w.rep.Unreachable, "a member outside the play that does not answer is told")
 	require.Equal(t, []string{"e1 looked at", "e2 looked at", "h1 looked at", "h2 looked at"}, sorted(w.texts(event.Finding)))
+}
+
+// A host whose death is what the plan is about does not make the run's end
+// "unreachable"; another one does, and so does the same one where nothing is planned.
+func TestClusterExcused(t *testing.T) {
+	for _, c := range []struct {
+		excuse string
+		facts  string
+		check  bool
+		want   bool
+	}{{"e2", "no", false, false}, {"e2", "yes", false, false}, {"e2", "no", true, false}, {"e1", "no", false, true}, {"", "no", false, true}} {
+		w, _ := newCluster(t)
+		w.dial = dead("e2")
+		if c.check {
+			w.opt = check
+		}
+		w.run("h1\n[etcd]\ne1\ne2\n", "- hosts: all\n  gather_facts: "+c.facts+"\n  tasks:\n    - {name: roll, roll: {dir: DIR, excuse: '"+c.excuse+"'}}\n")
+		require.Equal(t, c.want, w.rep.Unreachable, c)
+		require.False(t, w.rep.Failed, c)
+		require.Equal(t, event.Counts{Unreachable: 1}, w.counts("e2"), c)
+	}
 }
 
 func TestClusterFindings(t *testing.T) {

@@ -93,7 +93,6 @@ func (r *run) lose(h *host, s *playbook.BoundStep, err error) {
 		h.lost = err
 		h.counts.Unreachable++
 	}
-	r.report.Unreachable = true
 	r.mu.Unlock()
 	if again {
 		return
@@ -108,6 +107,28 @@ func (r *run) lose(h *host, s *playbook.BoundStep, err error) {
 		e.Step, e.StepID, e.Task, e.Handler = s.Title(), s.ID, s.Task, s.Handler
 	}
 	r.emit(e)
+}
+
+// excuse notes hosts that need not be reached.
+func (r *run) excuse(names []string) {
+	for _, name := range names {
+		h := r.host(name)
+		r.mu.Lock()
+		h.excused = true
+		r.mu.Unlock()
+	}
+}
+
+// unreachable tells whether a host was lost that no plan excuses.
+func (r *run) unreachable() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.hosts {
+		if h.lost != nil && !h.excused {
+			return true
+		}
+	}
+	return false
 }
 
 // NotInInventoryError: delegate_to names a host that nobody knows.

@@ -28,9 +28,10 @@ type host struct {
 	secretsOf *playbook.BoundPlay // the redactor knows the secrets of the host in this play
 	notified  map[string]string   // handler ID -> "" or, in a dry run, the step that may notify it
 
-	failed bool
-	lost   error
-	counts event.Counts
+	failed  bool
+	lost    error
+	excused bool // a plan says that it need not be reached
+	counts  event.Counts
 }
 
 func newHost(name string) *host {

@@ -96,7 +96,7 @@ func Run(ctx context.Context, opt Options) Report {
 		r.tidy(ctx)
 	}
 	r.recap()
-	r.report.Interrupted = r.interrupted(ctx)
+	r.report.Interrupted, r.report.Unreachable = r.interrupted(ctx), r.unreachable()
 	code, text := opt.ExitCode(r.report)
 	data := map[string]any{"changes": r.report.Changes, "unknown": r.report.Unknown, "interrupted": r.report.Interrupted, "refused": r.report.Refused}
 	if r.foreseen != nil {
@@ -141,8 +141,7 @@ func (r *run) begins(ctx context.Context) bool {
 // fresh tells whether a saved plan still holds: every host answers, and nothing
 // that the plan stands on has moved.
 func (r *run) fresh(ctx context.Context, sh *run) bool {
-	if sh.report.Unreachable {
-		r.report.Unreachable = true
+	if sh.unreachable() {
 		for _, name := range r.opt.Playbook.HostNames() {
 			if h := sh.hosts[name]; h != nil && h.lost != nil {
 				r.play = r.opt.Playbook.Plays[0]

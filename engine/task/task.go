@@ -120,6 +120,10 @@ type Plan struct {
 	Findings  []Finding
 	// Missed is what the task was asked for and leaves undone: the result is partial.
 	Missed []change.Missed
+	// Excused are hosts whose being unreachable is what the plan is about, as that
+	// of a dead member which is replaced: for them alone a run does not end as one
+	// that could not reach a host.
+	Excused []string
 	// Facts are variables that this step sets, by host: set_fact.
 	Facts map[string]map[string]any
 }

@@ -49,7 +49,7 @@ func (pl *planner) atOnce(turn []etcdroll.Host) []task.Stage {
 	for _, h := range turn {
 		bring.Steps = append(bring.Steps, etcdroll.Steps(h.Name, pl.bring(h)...)...)
 		restart.Steps = append(restart.Steps, etcdroll.Steps(h.Name, h.State.Instance.Restart()...)...)
-		healthy.Steps = append(healthy.Steps, etcdroll.Steps(h.Name, h.State.Instance.Healthy(pl.p.Healthy.Std()))...)
+		healthy.Steps = append(healthy.Steps, etcdroll.Steps(h.Name, pl.c.Back(h, pl.p.Healthy.Std()))...)
 	}
 	return []task.Stage{bring, restart, healthy}
 }

@@ -84,6 +84,8 @@ func (pl *planner) worth(h etcdroll.Host) bool {
 	switch {
 	case st == nil:
 		return false
+	case st.Learner: // it takes no such command
+		return false
 	case pl.p.Always || pl.nospace:
 		return true
 	case st.DBInUse <= 0:

@@ -90,7 +90,7 @@ func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
 		return task.Plan{Findings: f}, nil
 	}
 	f.Even(etcd.Count(etcdmember.Without(v.Members, l)))
-	k := &etcdmember.Making{View: v}
+	k := &etcdmember.Making{View: v, Excused: l.Lost(v)}
 	swap := v.Swapping(nil, []etcdmember.Departed{l.Departed})
 	k.Shrink(&f, l)
 	k.Quiet(&f, l)

@@ -31,7 +31,7 @@ func (replace) Plan(in input) (task.Plan, error) {
 	if !ok || len(fresh) != 1 {
 		return task.Plan{Findings: f}, nil
 	}
-	k := &etcdmember.Making{View: v, OnFailure: task.Rollback}
+	k := &etcdmember.Making{View: v, OnFailure: task.Rollback, Excused: old.Lost(v)}
 	correct := k.Correct(&f)
 	first := old.Alive && !old.Gone // the new one comes before the old one goes
 	members := v.Members

@@ -57,7 +57,7 @@ func (l Live) Data() string {
 	return ""
 }
 
-// Look asks the member. The error is the connection's alone: a member that
+// Look asks the member; a learner only for its state. The error is the connection's alone: a member that
 // does not answer is a Live with a Problem.
 func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 	l := Live{Keys: -1}
@@ -83,7 +83,13 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 		}
 		return l, a.err
 	}
-	l.Status = &all[0]
+	if l.Status = &all[0]; l.Status.Learner {
+		// It answers nothing else ("rpc not supported for learner").
+		if l.Health.OK = l.Status.Leader != 0; !l.Health.OK {
+			l.Health.Error = "it has no leader"
+		}
+		return l, a.err
+	}
 	a.members(in, &l)
 	res := a.run(in.Ctl.Health(in.Endpoint)...)
 	if l.Health, err = ParseHealth(res.Stdout.String(), res.Stderr.String()); err != nil {
@@ -160,7 +166,7 @@ func Survey(ctx context.Context, r task.Reader, in Instance, l Live, hash bool) 
 		v.Rev = min(v.Rev, s.Revision)
 	}
 	for _, s := range v.Status {
-		if len(urls([]string{s.Endpoint})) == 0 {
+		if s.Learner || len(urls([]string{s.Endpoint})) == 0 {
 			continue
 		}
 		out, problem := a.ask(in.Ctl.HashKV(s.Endpoint, v.Rev)...)

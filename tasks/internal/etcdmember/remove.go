@@ -213,11 +213,29 @@ func (l Leaving) IDs() (ids []uint64) {
 	return ids
 }
 
+// on tells whether a host is the member's, by its name where it cannot be read.
+func (l Leaving) on(h Host) bool {
+	if l.Host != nil {
+		return l.Host.Name == h.Name
+	}
+	return h.Name == l.Member.Name || slices.Contains(l.Departed.Hosts, h.Name)
+}
+
+// Lost are hosts of the member that could not be read: nothing is expected of
+// them, and that they are dead may be why it goes.
+func (l Leaving) Lost(v *View) (names []string) {
+	for _, h := range v.Hosts {
+		if h.Err != nil && l.on(h) {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}
+
 // Regroup takes the member's host out of the group etcd.
 func (l Leaving) Regroup(v *View) (out []Regroup) {
 	for _, h := range v.Hosts {
-		named := l.Host != nil && l.Host.Name == h.Name || l.Host == nil && (h.Name == l.Member.Name || slices.Contains(l.Departed.Hosts, h.Name))
-		if named && h.In("etcd") {
+		if l.on(h) && h.In("etcd") {
 			out = append(out, Regroup{Host: h.Name, From: "etcd"})
 		}
 	}

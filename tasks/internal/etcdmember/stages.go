@@ -23,6 +23,7 @@ type Making struct {
 	Stages    []task.Stage
 	Finally   []task.Step
 	OnFailure task.Failure
+	Excused   []string
 	commit    bool
 }
 
@@ -31,7 +32,7 @@ func (k *Making) Commit() { k.commit = true }
 
 // Plan is the plan with the stages that were added.
 func (k *Making) Plan(f Findings) task.Plan {
-	return task.Plan{Stages: k.Stages, Finally: k.Finally, Findings: f, OnFailure: k.OnFailure}
+	return task.Plan{Stages: k.Stages, Finally: k.Finally, Findings: f, OnFailure: k.OnFailure, Excused: k.Excused}
 }
 
 // On adds a stage of one host; without changes none.

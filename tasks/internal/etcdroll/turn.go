@@ -86,10 +86,10 @@ func (c *Cluster) Restart(h Host, limit time.Duration) []task.Step {
 	return append(out, task.Step{Host: h.Name, Change: c.Back(h, limit)})
 }
 
-// Back waits until h's member is healthy again. An alarm keeps it from that from
-// 3.5 on: where there was one, it need only have a leader.
+// Back waits until h's member is healthy again. A learner never says so, and an
+// alarm keeps a member from it from 3.5 on: those need only have a leader.
 func (c *Cluster) Back(h Host, limit time.Duration) *change.Wait {
-	if len(c.Alarms()) > 0 {
+	if st := h.State.Live.Status; len(c.Alarms()) > 0 || st != nil && st.Learner {
 		return h.State.Instance.Answers(limit)
 	}
 	return h.State.Instance.Healthy(limit)

@@ -127,6 +127,9 @@ func Show(p task.Plan) string {
 			line(&b, st)
 		}
 	}
+	if len(p.Excused) > 0 {
+		fmt.Fprintf(&b, "need not be reached: %s\n", strings.Join(p.Excused, " "))
+	}
 	if len(p.Finally) > 0 {
 		b.WriteString("finally\n")
 	}
