@@ -89,9 +89,14 @@ func (e *Etcd) authenticate(t testing.TB, how Auth) {
 	e.post(t, "/v3/auth/role/add", map[string]string{"name": "root"}, nil)
 	e.post(t, "/v3/auth/user/add", map[string]string{"name": "root", "password": RootPassword}, nil)
 	users := []string{"root"}
+	named := map[string]any{"options": map[string]bool{"noPassword": true}}
+	if e.gateway != "/v3" {
+		named = map[string]any{"password": RootPassword} // 3.2 and 3.3 have no user without one
+	}
 	if how == AuthByName {
 		for _, h := range e.hosts {
-			e.post(t, "/v3/auth/user/add", map[string]any{"name": h.Name, "options": map[string]bool{"noPassword": true}}, nil)
+			named["name"] = h.Name
+			e.post(t, "/v3/auth/user/add", named, nil)
 			users = append(users, h.Name)
 		}
 	}
@@ -145,12 +150,7 @@ type Contents struct {
 func (e *Etcd) Contents(t testing.TB, v2 bool) Contents {
 	t.Helper()
 	c := Contents{V3: e.V3(t, ""), V2: map[string]string{}}
-	var leases struct{ Leases []struct{ ID string } }
-	e.post(t, "/v3/lease/leases", struct{}{}, &leases)
-	for _, l := range leases.Leases {
-		c.Leases = append(c.Leases, l.ID)
-	}
-	slices.Sort(c.Leases)
+	c.Leases = e.leases(t, c.V3)
 	var users struct{ Users []string }
 	e.post(t, "/v3/auth/user/list", struct{}{}, &users)
 	c.Users = users.Users
@@ -160,6 +160,27 @@ func (e *Etcd) Contents(t testing.TB, v2 bool) Contents {
 		e.readV2(t, c.V2)
 	}
 	return c
+}
+
+// leases are the cluster's; those of keys where the gateway has no list (before 3.4).
+func (e *Etcd) leases(t testing.TB, keys map[string]KV) (ids []string) {
+	t.Helper()
+	if e.gateway != "/v3" {
+		for _, kv := range keys {
+			if kv.Lease != "" {
+				ids = append(ids, kv.Lease)
+			}
+		}
+		slices.Sort(ids)
+		return slices.Compact(ids)
+	}
+	var got struct{ Leases []struct{ ID string } }
+	e.post(t, "/v3/lease/leases", struct{}{}, &got)
+	for _, l := range got.Leases {
+		ids = append(ids, l.ID)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // Revision is the store's.

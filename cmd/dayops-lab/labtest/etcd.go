@@ -40,8 +40,9 @@ const (
 // certificate of its own: no tool of a host and no library of etcd is between. It asks
 // every host that is or may become a member, until one answers.
 type Etcd struct {
-	hosts []*Host
-	http  *http.Client
+	hosts   []*Host
+	http    *http.Client
+	gateway string // its path; here requests are named as under /v3
 
 	mu    sync.Mutex
 	at    int    // index of the host that answered last
@@ -51,7 +52,7 @@ type Etcd struct {
 // EtcdOf is the cluster of a lab whose members have booted.
 func EtcdOf(t testing.TB, l *Lab) *Etcd {
 	t.Helper()
-	e := &Etcd{hosts: append(l.Members(), l.Spares()...)}
+	e := &Etcd{hosts: append(l.Members(), l.Spares()...), gateway: l.Gateway()}
 	if len(l.Members()) == 0 {
 		t.Fatal("no member in the lab")
 	}
@@ -100,6 +101,7 @@ func (e *Etcd) ask(ctx context.Context, h *Host, path string, in, out any) error
 	if err != nil {
 		return err
 	}
+	path = e.gateway + strings.TrimPrefix(path, "/v3")
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+h.IP+":2379"+path, bytes.NewReader(body))
 	if err != nil {
 		return err

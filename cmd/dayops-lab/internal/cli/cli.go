@@ -94,7 +94,7 @@ spares     in the group new_etcd, known to all by name: no etcd, no settings, no
            etcd-server and etcd-client from /opt/repo on the host, without a network (--spare-etcd: of another release line)
 
 Members have etcd as openshift-ansible leaves it: TLS with client certificates, /etc/etcd/etcd.conf, the authority in
-/etc/etcd/ca of the first one. The v2 API is on where the release has one (3.4, 3.5).
+/etc/etcd/ca of the first one. The v2 API is on where the release has one (up to 3.5).
 --pods puts etcd, API and controllers of masters into static pods. What runs them is a script (lab-static-pods) that watches
 /etc/origin/node/pods, with master-restart, master-exec and master-logs: no kubelet, no containers. API, controllers and
 flanneld are scripts too: they note in /var/log/lab-openshift.log when they started and which etcd they were told.`
@@ -119,7 +119,7 @@ func up(dir *string, out, errs io.Writer) *cobra.Command {
 	f.IntVar(&o.Spares, "spares", 0, "hosts of the group new_etcd: etcd is not installed, but apt-get can, without a network")
 	f.BoolVar(&o.Closed, "closed", false, "the spares' firewall rejects all but ssh")
 	f.BoolVar(&o.Pods, "pods", false, "stand-ins for OpenShift 3.10: etcd, API and controllers as static pods on masters (a script, no kubelet), flanneld on nodes")
-	f.StringVar(&o.Etcd, "etcd", "3.4", "etcd's release line: 3.4 (Debian's), 3.5, 3.6 or 3.7 (built once, some minutes)")
+	f.StringVar(&o.Etcd, "etcd", "3.4", "etcd's release line: 3.2, 3.3, 3.4 (Debian's), 3.5, 3.6 or 3.7 (all but 3.4 are built once, some minutes)")
 	f.StringVar(&o.SpareEtcd, "spare-etcd", "", "release line that the spares can install; as --etcd")
 	f.Uint64Var(&o.Seed, "seed", 1, "of the made-up contents of files")
 	return c

@@ -18,7 +18,7 @@ import (
 // most of it for what etcd depends on.
 const etcdBuildLimit = 15 * time.Minute
 
-// ensureEtcd returns a folder with etcd, etcdctl and etcdutl of a release. They
+// ensureEtcd returns a folder with etcd, etcdctl and, from 3.5 on, etcdutl of a release. They
 // are built once for all labs of this user from a module made for it, whose
 // dependencies Go checks against its checksum database.
 func ensureEtcd(ctx context.Context, release string, log io.Writer) (string, error) {
@@ -85,25 +85,32 @@ func buildEtcd(ctx context.Context, release, dir string) error {
 	if err := os.MkdirAll(src, 0o755); err != nil {
 		return err
 	}
+	if before35(release) {
+		if err := buildOldEtcd(ctx, release, src, dir); err != nil {
+			return err
+		}
+		return os.RemoveAll(src)
+	}
 	for name, text := range map[string]string{"go.mod": fmt.Sprintf(etcdModule, release), "imports.go": etcdImports} {
 		if err := os.WriteFile(filepath.Join(src, name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
 	// -e: programs are imported, which is how their modules are named here.
-	if err := goRun(ctx, src, "mod", "tidy", "-e"); err != nil {
+	if _, err := goRun(ctx, src, "mod", "tidy", "-e"); err != nil {
 		return err
 	}
 	for out, pkg := range map[string]string{"etcd": "server", "etcdctl": "etcdctl", "etcdutl": "etcdutl"} {
-		if err := goRun(ctx, src, "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, out), "go.etcd.io/etcd/"+pkg+"/v3"); err != nil {
+		if _, err := goRun(ctx, src, "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, out), "go.etcd.io/etcd/"+pkg+"/v3"); err != nil {
 			return err
 		}
 	}
 	return os.RemoveAll(src)
 }
 
-// goRun runs go in dir; its children end with it, and it with this process.
-func goRun(ctx context.Context, dir string, args ...string) error {
+// goRun runs go in dir and returns its standard output; its children end with
+// it, and it with this process.
+func goRun(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off")
@@ -111,10 +118,10 @@ func goRun(ctx context.Context, dir string, args ...string) error {
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = 2 * time.Second
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &said), &said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go %s: %w: %s", args[0], err, tail(said.String(), 2000))
+		return "", fmt.Errorf("go %s: %w: %s", args[0], err, tail(said.String(), 2000))
 	}
-	return nil
+	return out.String(), nil
 }

@@ -22,11 +22,14 @@ repack() { # package program...
 release=$1
 if [ -n "$release" ]; then
 	repack etcd-server etcd
-	repack etcd-client etcdctl etcdutl
+	case $release in
+	3.2.* | 3.3.*) repack etcd-client etcdctl ;;
+	*) repack etcd-client etcdctl etcdutl ;;
+	esac
 	rm -rf /opt/etcd-new
 	sh $repo/.index
 	apt-get -qq -o APT::Sandbox::User=root update
-	apt-get -qq -y install etcd-server=$release-1 etcd-client=$release-1 >/dev/null
+	apt-get -qq -y --allow-downgrades install etcd-server=$release-1 etcd-client=$release-1 >/dev/null
 fi
 if [ "${2:-}" = bare ]; then
 	apt-get -qq -y purge etcd-server etcd-client >/dev/null

@@ -19,11 +19,22 @@ const debianEtcd = "3.4"
 // etcdReleases are the release lines that a lab can have, with the release of
 // each that is built; Debian's own is "".
 func etcdReleases() map[string]string {
-	return map[string]string{debianEtcd: "", "3.5": "3.5.21", "3.6": "3.6.16", "3.7": "3.7.3"}
+	return map[string]string{"3.2": "3.2.22", "3.3": "3.3.27", debianEtcd: "", "3.5": "3.5.21", "3.6": "3.6.16", "3.7": "3.7.3"}
 }
 
 // ServesV2 tells whether the lab's members serve the v2 API too.
-func (l *Lab) ServesV2() bool { return l.state.Etcd == debianEtcd || l.state.Etcd == "3.5" }
+func (l *Lab) ServesV2() bool { return l.state.Etcd < "3.6" }
+
+// Gateway is the path under which the members answer JSON over HTTP.
+func (l *Lab) Gateway() string {
+	switch l.state.Etcd {
+	case "3.2":
+		return "/v3alpha"
+	case "3.3":
+		return "/v3beta"
+	}
+	return "/v3"
+}
 
 // chooseImages gives each host the image that it lies over: the base image as
 // it is where etcd is Debian's, one with another etcd, or one without any whose

@@ -40,7 +40,7 @@ type Options struct {
 	Etcds     int    // hosts that are etcd members and nothing else
 	Members   int    // how many masters are etcd members, the first ones; 0: all, or none where Etcds > 0
 	Spares    int    // hosts of the group new_etcd: no etcd, but a package source that offers it
-	Etcd      string // release line: "3.4" (Debian's, the default), "3.5", "3.6", "3.7"
+	Etcd      string // release line: "3.2", "3.3", "3.4" (Debian's, the default), "3.5", "3.6", "3.7"
 	SpareEtcd string // the line that the spares' package source offers; "" is Etcd's
 	Pods      bool   // stand-ins for static pods on masters (etcd, API, controllers) and for flanneld on nodes
 	Closed    bool   // the spares' firewall rejects all but ssh, as RHEL's does at first

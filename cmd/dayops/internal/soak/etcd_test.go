@@ -19,7 +19,8 @@ func TestEtcdLife(t *testing.T) {
 	labtest.Asked(t)
 	columns := []life{{etcd: "3.4"}}
 	if long() {
-		columns = []life{{etcd: "3.4"}, {etcd: "3.4", auth: labtest.AuthByName}, {etcd: "3.5"}, {etcd: "3.5", auth: labtest.AuthByName},
+		columns = []life{{etcd: "3.2"}, {etcd: "3.2", auth: labtest.AuthByName}, {etcd: "3.3"}, {etcd: "3.3", auth: labtest.AuthByName},
+			{etcd: "3.4"}, {etcd: "3.4", auth: labtest.AuthByName}, {etcd: "3.5"}, {etcd: "3.5", auth: labtest.AuthByName},
 			{etcd: "3.6"}, {etcd: "3.6", auth: labtest.AuthByName}, {etcd: "3.7"}, {etcd: "3.7", auth: labtest.AuthByName}}
 	}
 	for _, c := range columns {
