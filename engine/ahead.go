@@ -106,6 +106,7 @@ func (o *seen) plan(steps []task.Step) {
 type forecast struct {
 	mu               sync.Mutex
 	order            []*seen
+	clusters         []planfile.Cluster
 	by               map[key]*seen
 	changes, unknown int
 	differ           int // plans that came out otherwise

@@ -61,8 +61,12 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 		if !m.in.Reach {
 			r.keep(journal.Place{Step: s.ID, Host: m.h.name()}, &m.res)
 		}
-		if !m.in.Reach || isLost(m.res.err) {
+		switch {
+		case !m.in.Reach || isLost(m.res.err):
 			r.settle(m.h, s, &m.res)
+		case len(m.res.planned) > 0: // it is not of the play, and has a part in the plan
+			r.see(m.h, s, &m.res)
+			r.emitResults(m.h, s, &m.res)
 		}
 	}
 	return nil
@@ -176,10 +180,14 @@ func (r *run) clusterPlan(ctx, outer context.Context, s *playbook.BoundStep, mem
 		m.res.in, m.res.planned = &m.in, stepsOf(plan, m.h.name())
 		m.res.facts = plan.Facts[m.h.name()]
 		m.res.changes = describe(stepsOf(plan, m.h.name()), m.h.name(), r.scope(m.h, s).hidden())
+		m.res.place(placesOf(plan, m.h.name()))
 	}
 	bad := spread(plan.Findings, members)
 	switch {
 	case r.opt.Check:
+		if bad == nil {
+			r.outline(s, plan, members)
+		}
 		r.forecastCluster(s, plan, members)
 		r.foretellCluster(ctx, s, plan, members)
 	case bad == nil:

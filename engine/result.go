@@ -34,7 +34,19 @@ type result struct {
 	items    []result
 	facts    map[string]any
 	planned  []task.Step
+	places   []placed       // of planned, of a cluster task
 	in       *task.AnyInput // what the plan was made of; nil without one
+}
+
+// place puts in where the changes stand in the plan of a cluster task.
+func (r *result) place(places []placed) {
+	r.places = places
+	for i, p := range places {
+		c := &r.changes[i]
+		if c.Stage, c.Until = p.stage, p.until; c.Summary != hiddenText {
+			c.Unknown = p.unknown
+		}
+	}
 }
 
 // registered is what `register` sees: the engine's keys and the task's own.

@@ -21,9 +21,10 @@ type Keep struct {
 	// Seal is an HMAC in lower-case hex under a key that stays on this machine.
 	Seal func(data []byte) string
 
-	Steps []planfile.Step
-	Hosts []planfile.Host
-	Files []planfile.Input // that steps read on this machine
+	Steps    []planfile.Step
+	Clusters []planfile.Cluster
+	Hosts    []planfile.Host
+	Files    []planfile.Input // that steps read on this machine
 }
 
 // StaleError: what a saved plan stands on has moved. Nothing was done.
@@ -54,8 +55,12 @@ func written(o *seen, it *result) *planfile.Step {
 	} else {
 		s.Item = it.item
 	}
+	for i, p := range it.places {
+		c := &s.Changes[i]
+		c.Stage, c.Unknown, c.Until = p.stage, p.unknown, p.until
+	}
 	for _, f := range it.findings {
-		s.Findings = append(s.Findings, planfile.Finding{Host: f.Host, Status: string(findingStatus(f.Status)), Text: f.Text, Hint: f.Hint})
+		s.Findings = append(s.Findings, planfile.Finding{Host: f.Host, Head: f.Head, Status: string(findingStatus(f.Status)), Text: f.Text, Hint: f.Hint})
 	}
 	if it.in != nil && it.in.Err == nil {
 		s.Observed = observation(it.in.State)
@@ -80,12 +85,19 @@ func changesOf(steps []task.Step, self string) []planfile.Change {
 func (r *run) keepAll(ctx context.Context, f *forecast) {
 	k := r.opt.Keep
 	f.sort(r.opt.Inventory.Hosts())
-	k.Steps, k.Files = nil, nil
+	k.Steps, k.Files, k.Clusters = nil, nil, nil
 	for _, o := range f.order {
 		if o.written != nil {
 			r.censorStep(o.written, o.hidden)
 			k.Steps = append(k.Steps, *o.written)
 		}
+	}
+	for _, c := range f.clusters {
+		for i := range c.Stages {
+			st := &c.Stages[i]
+			st.Name, st.Does = r.opt.Redactor.Redact(st.Name), r.opt.Redactor.Redact(st.Does)
+		}
+		k.Clusters = append(k.Clusters, c)
 	}
 	used := r.sums.Used()
 	for _, path := range slices.Sorted(maps.Keys(used)) {
@@ -102,8 +114,8 @@ func (r *run) censorStep(s *planfile.Step, hidden bool) {
 		c := &s.Changes[i]
 		mine := hidden || red.Redact(c.Summary+"\n"+c.Diff) != c.Summary+"\n"+c.Diff
 		secretive = secretive || mine
-		if c.Summary, c.Diff, c.Why = red.Redact(c.Summary), red.Redact(c.Diff), red.Redact(c.Why); hidden {
-			c.Summary, c.Diff, c.Why = hiddenText, "", ""
+		if c.Summary, c.Diff, c.Why, c.Unknown = red.Redact(c.Summary), red.Redact(c.Diff), red.Redact(c.Why), red.Redact(c.Unknown); hidden {
+			c.Summary, c.Diff, c.Why, c.Unknown = hiddenText, "", "", ""
 		}
 		if mine {
 			c.Digest = planfile.Sealed + r.opt.Keep.Seal([]byte(c.Digest))
@@ -194,6 +206,7 @@ func (r *run) stale(ctx context.Context, sh *run) *StaleError {
 	d := planfile.Hosts(saved.Hosts, now.Hosts)
 	d = append(d, planfile.Inputs(files, now.Files)...)
 	d = append(d, planfile.Steps(saved.Steps, now.Steps)...)
+	d = append(d, planfile.Clusters(saved.Clusters, now.Clusters)...)
 	if len(d) == 0 {
 		return nil
 	}

@@ -33,7 +33,7 @@ func saved(t *testing.T, w *world, inv, pb string) *planfile.Plan {
 	w.opt = func(o *Options) { check(o); o.Keep = k }
 	w.run(inv, pb)
 	require.False(t, w.rep.Failed, w.all())
-	p := &planfile.Plan{Format: planfile.Format, Version: planfile.Version, Made: time.Unix(1800000000, 0), Playbook: "site.yml", Risk: "safe", Hosts: k.Hosts, Steps: k.Steps, Inputs: k.Files}
+	p := &planfile.Plan{Format: planfile.Format, Version: planfile.Version, Made: time.Unix(1800000000, 0), Playbook: "site.yml", Risk: "safe", Hosts: k.Hosts, Steps: k.Steps, Clusters: k.Clusters, Inputs: k.Files}
 	data, err := planfile.Encode(p)
 	require.NoError(t, err)
 	p, err = planfile.Decode(data)

@@ -41,7 +41,11 @@ func redactEvent(e *event.Event, r *secret.Redactor) {
 	}
 	for i := range e.Changes {
 		c := &e.Changes[i]
-		c.Summary, c.Diff, c.Why = r.Redact(c.Summary), r.Redact(c.Diff), r.Redact(c.Why)
+		c.Summary, c.Diff, c.Why, c.Unknown = r.Redact(c.Summary), r.Redact(c.Diff), r.Redact(c.Why), r.Redact(c.Unknown)
+	}
+	for i := range e.Stages {
+		s := &e.Stages[i]
+		s.Name, s.Does = r.Redact(s.Name), r.Redact(s.Does)
 	}
 	if e.Data != nil {
 		e.Data, _ = redactAny(e.Data, r).(map[string]any)

@@ -66,7 +66,7 @@ func (r *run) emitResult(h *host, s *playbook.BoundStep, res *result) {
 			f.Text, f.Hint = hiddenText, ""
 		}
 		r.emit(event.Event{Kind: event.Finding, Host: f.Host, Step: s.Title(), StepID: s.ID, Task: s.Task,
-			Status: findingStatus(f.Status), Text: f.Text, Hint: f.Hint})
+			Head: f.Head, Status: findingStatus(f.Status), Text: f.Text, Hint: f.Hint})
 	}
 	e := event.Event{Kind: event.Result, Play: r.play.Title(), Step: s.Title(), StepID: s.ID, Task: s.Task, Handler: s.Handler,
 		Host: h.name(), Earlier: res.recalled, Target: elsewhere(h, res), Item: res.item, Status: res.status, Changes: res.changes, Text: res.text}

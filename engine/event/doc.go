@@ -23,6 +23,7 @@ func kindDocs() []struct {
 		{Unreachable, "host left behind: text, cause, hint"},
 		{StepStart, "play, step, step_id, task; handler"},
 		{Finding, "a judgement: host (none: about all hosts), status ok, warn or failed, text, hint"},
+		{Stages, "in a dry run, before the forecasts of a cluster task: hosts, stages in order, on_failure; the changes of its forecasts name their stage"},
 		{Result, "what a step did on a host: status, text, item, changes, stdout, stderr, rc, data, details, cause, hint"},
 		{Forecast, "the same in a dry run: status changed means would change, unknown says until which step"},
 		{Note, "for people: text; status warn for a warning"},

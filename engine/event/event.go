@@ -21,6 +21,7 @@ const (
 	Result      Kind = "result"      // Host, Step, Item, Status, Text, Changes, Data
 	Finding     Kind = "finding"     // Host ("" is all hosts together), Status ok|warn|failed, Text
 	Forecast    Kind = "forecast"    // Host, Step: Status changed|ok|unknown; Changes
+	Stages      Kind = "stages"      // Hosts, Stages, OnFailure: how what the Forecasts of a cluster task's step hold goes together; before them
 	Progress    Kind = "progress"    // Done, Total hosts of the step; or bytes of a transfer. Not kept in history
 	Note        Kind = "note"        // Text for the person: a decision, a warning; Status warn for warnings
 	Recap       Kind = "recap"       // Host, Counts
@@ -75,6 +76,10 @@ type Event struct {
 	RC      *int     `json:"rc,omitempty"`
 	Changes []Change `json:"changes,omitempty"`
 
+	Head      string  `json:"head,omitempty"`       // of a finding that is no check but the state: "Cluster", "Quorum"
+	Stages    []Stage `json:"stages,omitempty"`     // of a cluster task's plan, in order
+	OnFailure string  `json:"on_failure,omitempty"` // of the same: stop (what was done stays), rollback (it is taken back)
+
 	Hosts   []string       `json:"hosts,omitempty"`
 	Done    int64          `json:"done,omitempty"`
 	Total   int64          `json:"total,omitempty"`
@@ -89,10 +94,22 @@ type Change struct {
 	Host    string `json:"host,omitempty"` // where it is not the event's host
 	Kind    string `json:"kind"`           // write, unit, package, exec, ...
 	Summary string `json:"summary"`
-	Diff    string `json:"diff,omitempty"` // unified; already redacted
-	Risk    string `json:"risk"`           // safe, disruptive, destructive
-	Undo    string `json:"undo"`           // exact, partial, none
-	Why     string `json:"why,omitempty"`  // of a partial or missing undo
+	Diff    string `json:"diff,omitempty"`    // unified; already redacted
+	Risk    string `json:"risk"`              // safe, disruptive, destructive
+	Undo    string `json:"undo"`              // exact, partial, none
+	Why     string `json:"why,omitempty"`     // of a partial or missing undo
+	Stage   int    `json:"stage,omitempty"`   // of a cluster task: the stage in which it happens, from 1; none: in the end, whatever happens
+	Unknown string `json:"unknown,omitempty"` // what of it is known only when an earlier stage is done: "the ID of etcd-3"
+	Until   int    `json:"until,omitempty"`   // that stage
+}
+
+// Stage is a barrier in the plan of a cluster task: all hosts finish it before any begins the next.
+type Stage struct {
+	Name   string   `json:"name"`
+	Does   string   `json:"does,omitempty"`   // in a few words
+	Hosts  []string `json:"hosts"`            // in the order of the plan
+	Window int      `json:"window,omitempty"` // hosts at once; none: all
+	Commit bool     `json:"commit,omitempty"` // from here on nothing is taken back when a change fails
 }
 
 // Counts is one line of the recap, in Ansible's words.

@@ -133,6 +133,45 @@ func Steps(was, is []Step) []Difference {
 	return out
 }
 
+// Clusters compares in which order and windows, and what becomes of it on failure.
+func Clusters(was, is []Cluster) []Difference {
+	index := func(cs []Cluster) map[string]Cluster {
+		m := map[string]Cluster{}
+		for _, c := range cs {
+			m[fmt.Sprintf("step %s on %s", c.ID, strings.Join(c.Hosts, ", "))] = c
+		}
+		return m
+	}
+	a, b := index(was), index(is)
+	var out []Difference
+	for _, name := range keys(a, b) {
+		x, y := a[name], b[name]
+		if x.OnFailure != y.OnFailure {
+			out = append(out, Difference{Here, name + ", on failure", orNone(x.OnFailure), orNone(y.OnFailure)})
+		}
+		if p, q := x.says(), y.says(); p != q {
+			out = append(out, Difference{Here, name + ", stages", p, q})
+		}
+	}
+	return out
+}
+
+// says lists the stages, so that two plans can be told apart.
+func (c Cluster) says() string {
+	var out []string
+	for _, s := range c.Stages {
+		t := fmt.Sprintf("%s on %s", s.Name, strings.Join(s.Hosts, ", "))
+		if s.Window > 0 {
+			t += fmt.Sprintf(" (%d at once)", s.Window)
+		}
+		if s.Commit {
+			t += " (stays)"
+		}
+		out = append(out, t)
+	}
+	return strings.Join(out, "; ")
+}
+
 func (s *Step) title() string {
 	if s.Item != "" {
 		return fmt.Sprintf("step %q (%s)", s.Step, s.Item)
@@ -188,7 +227,7 @@ func (s *Step) differs(now *Step) []Difference {
 		// The same would be done, but who reviewed the plan was told something else.
 		for i, c := range s.Changes {
 			n := now.Changes[i]
-			for _, t := range [][3]string{{"summary", c.Summary, n.Summary}, {"diff", c.Diff, n.Diff}, {"undo", c.Undo, n.Undo}, {"why", c.Why, n.Why}} {
+			for _, t := range [][3]string{{"summary", c.Summary, n.Summary}, {"diff", c.Diff, n.Diff}, {"undo", c.Undo, n.Undo}, {"why", c.Why, n.Why}, {"stage", strconv.Itoa(c.Stage), strconv.Itoa(n.Stage)}} {
 				if t[1] != t[2] {
 					add(s.title()+": what the plan shows ("+t[0]+")", brief(t[1]), brief(t[2]))
 				}

@@ -21,6 +21,8 @@ dayops apply reads everything again and refuses with exit code 8, naming each di
   steps      what was observed on each host: content sums, modes, owners, unit states,
              versions; not times, inodes and what a task calls volatile
   steps      the changes: kind, host, risk, digest; status and what is unknown
+  clusters   of tasks that plan for all hosts at once: the stages, their order and
+             windows, and whether a failure takes back what was done
 
 A step that is reached must do what the plan says. One that was unknown may do no more
 than its max_risk. Otherwise the run asks at the terminal, or the step is refused.

@@ -12,13 +12,13 @@ import (
 // meaning or goes, or when a field comes that a reader must not pass over.
 const (
 	Format  = "dayops plan"
-	Version = 1
+	Version = 2
 )
 
 // Plan is the whole file.
 type Plan struct {
 	Format   string    `json:"format"`  // "dayops plan"
-	Version  int       `json:"version"` // 1
+	Version  int       `json:"version"` // 2
 	Made     time.Time `json:"made"`    // also what tasks take for now when the plan is applied
 	Run      string    `json:"run"`     // id of the dry run in the history
 	Playbook string    `json:"playbook"`
@@ -26,8 +26,9 @@ type Plan struct {
 	Options  Options   `json:"options"`
 	Inputs   []Input   `json:"inputs"` // files of the control machine, by path
 	Hosts    []Host    `json:"hosts"`
-	Steps    []Step    `json:"steps"` // in the order of the playbook, then of the inventory
-	Risk     string    `json:"risk"`  // the highest of all changes and of what is unknown
+	Steps    []Step    `json:"steps"`              // in the order of the playbook, then of the inventory
+	Clusters []Cluster `json:"clusters,omitempty"` // how the steps of cluster tasks go together, in the order of the playbook
+	Risk     string    `json:"risk"`               // the highest of all changes and of what is unknown
 	Changes  int       `json:"changes"`
 	Unknown  int       `json:"unknown"`
 }
@@ -87,6 +88,24 @@ type Step struct {
 	Sealed   string          `json:"sealed,omitempty"`   // HMAC in place of Observed: no_log, or a secret is in it
 }
 
+// Cluster is the plan of a cluster task, whose steps on all of its hosts are one
+// plan: each of their changes names its stage.
+type Cluster struct {
+	ID        string   `json:"id"`         // of the steps
+	Hosts     []string `json:"hosts"`      // whose steps they are: those of one batch, and who else has a part
+	OnFailure string   `json:"on_failure"` // stop: what was done stays; rollback: it is taken back
+	Stages    []Stage  `json:"stages"`
+}
+
+// Stage is a barrier: all hosts finish it before any begins the next.
+type Stage struct {
+	Name   string   `json:"name"`
+	Does   string   `json:"does,omitempty"`   // in a few words
+	Hosts  []string `json:"hosts"`            // in the order of the plan
+	Window int      `json:"window,omitempty"` // hosts at once; none: all
+	Commit bool     `json:"commit,omitempty"` // from here on nothing is taken back when a change fails
+}
+
 // Change is one planned change.
 type Change struct {
 	Host    string `json:"host,omitempty"` // if not the step's target
@@ -96,13 +115,17 @@ type Change struct {
 	Risk    string `json:"risk"` // safe, disruptive, destructive
 	Undo    string `json:"undo"` // exact, partial, none
 	Why     string `json:"why,omitempty"`
-	Digest  string `json:"digest"` // SHA-256 of what it does; "hmac:..." where a secret is in it
+	Digest  string `json:"digest"`            // SHA-256 of what it does; "hmac:..." where a secret is in it
+	Stage   int    `json:"stage,omitempty"`   // of a cluster task: place of its stage in the cluster's, from 1; none: in the end, whatever happens
+	Unknown string `json:"unknown,omitempty"` // what of it is known only when an earlier stage is done
+	Until   int    `json:"until,omitempty"`   // that stage
 }
 
 // Finding is a judgement about the host.
 type Finding struct {
 	Host   string `json:"host,omitempty"`
-	Status string `json:"status"` // ok, warn, failed
+	Head   string `json:"head,omitempty"` // of one that is no check but the state: "Cluster", "Quorum"
+	Status string `json:"status"`         // ok, warn, failed
 	Text   string `json:"text"`
 	Hint   string `json:"hint,omitempty"`
 }

@@ -42,7 +42,7 @@ func TestDecodeRefuses(t *testing.T) {
 		want   string
 	}{
 		"another format":  {func(p *Plan) { p.Format = "terraform" }, "format"},
-		"another version": {func(p *Plan) { p.Version = 2 }, "make the plan again"},
+		"another version": {func(p *Plan) { p.Version = 1 }, "make the plan again"},
 		"no playbook":     {func(p *Plan) { p.Playbook = "" }, "playbook"},
 		"no time":         {func(p *Plan) { p.Made = time.Time{} }, "made"},
 		"risk":            {func(p *Plan) { p.Risk = "none" }, "risk"},

@@ -140,6 +140,38 @@ func (p *Plan) check() error {
 		}
 		seen[s.Key()] = true
 	}
+	return p.checkClusters(seen)
+}
+
+// checkClusters refuses plans of clusters that do not fit their steps.
+func (p *Plan) checkClusters(steps map[Key]bool) error {
+	stages := map[Key]int{}
+	for i, c := range p.Clusters {
+		bad := ""
+		switch {
+		case c.OnFailure != "stop" && c.OnFailure != "rollback":
+			bad = fmt.Sprintf("on_failure %q", c.OnFailure)
+		case len(c.Hosts) == 0 || len(c.Stages) == 0:
+			bad = "without hosts or stages"
+		}
+		for _, h := range c.Hosts {
+			k := Key{c.ID, h, 0}
+			if !steps[k] || stages[k] > 0 {
+				bad = fmt.Sprintf("step %s on %s is not there, or in two of them", c.ID, h)
+			}
+			stages[k] = len(c.Stages)
+		}
+		if bad != "" {
+			return &BadError{Where: fmt.Sprintf("clusters[%d]", i), Text: bad}
+		}
+	}
+	for i, s := range p.Steps {
+		for j, c := range s.Changes {
+			if n := stages[s.Key()]; c.Stage < 0 || c.Stage > n || c.Until < 0 || c.Until > n {
+				return &BadError{Where: fmt.Sprintf("steps[%d].changes[%d]", i, j), Text: fmt.Sprintf("stage %d, until %d of %d", c.Stage, c.Until, n)}
+			}
+		}
+	}
 	return nil
 }
 

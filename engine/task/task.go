@@ -142,9 +142,13 @@ const (
 	Rollback
 )
 
+// String is the word in events and saved plans.
+func (f Failure) String() string { return [...]string{"stop", "rollback"}[f] }
+
 // Stage is a barrier: all hosts finish it before any starts the next.
 type Stage struct {
 	Name   string
+	Does   string // in a few words, where the changes' own are many; "" lists them all
 	Steps  []Step
 	Window int          // hosts at once: 0 all, 1 one after the other
 	Until  *change.Wait // must hold before the next window starts
@@ -163,6 +167,7 @@ type Step struct {
 // Finding is one judgement about a host (or, with Host "", the cluster).
 type Finding struct {
 	Host   string
+	Head   string // of one that is no check but the state, and stands by itself above a plan: "Cluster", "Quorum"
 	Status Status
 	Text   string // one line: "entropy 3700 of 4096"
 	Hint   string // what to do about it

@@ -110,7 +110,7 @@ func (a *app) savePlan(f *flags, j *job) error {
 		say(a.err, "no plan was written to %s\n", f.planFile)
 		return ran
 	}
-	p.Run, p.Hosts, p.Steps = j.run, j.keep.Hosts, j.keep.Steps
+	p.Run, p.Hosts, p.Steps, p.Clusters = j.run, j.keep.Hosts, j.keep.Steps, j.keep.Clusters
 	p.Inputs = append(p.Inputs, j.keep.Files...)
 	sumUp(p)
 	data, err := planfile.Encode(p)
