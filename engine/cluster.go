@@ -64,7 +64,7 @@ func (r *run) clusterStep(ctx context.Context, s *playbook.BoundStep, hosts []*h
 		switch {
 		case !m.in.Reach || isLost(m.res.err):
 			r.settle(m.h, s, &m.res)
-		case len(m.res.planned) > 0: // it is not of the play, and has a part in the plan
+		case len(m.res.planned) > 0 && (r.opt.Check || m.res.changed): // it is not of the play, and has a part in the plan
 			r.see(m.h, s, &m.res)
 			r.emitResults(m.h, s, &m.res)
 		}

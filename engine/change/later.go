@@ -25,7 +25,7 @@ func Awaits(c Change) (out []Later) {
 		}
 	case *Transfer:
 		if c.between() {
-			out = append(out, Later{Host: c.FromPeer, What: "what " + reader.Printable(path.Base(c.ToFile)) + " holds", path: path.Clean(c.FromPath)})
+			out = append(out, Later{Host: c.FromPeer, What: reader.Printable(path.Base(c.ToFile)), path: path.Clean(c.FromPath)})
 		}
 	}
 	return out

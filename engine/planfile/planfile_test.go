@@ -22,7 +22,20 @@ func sample() *Plan {
 				Changes: []Change{{Kind: "write", Summary: "write /etc/foo", Diff: "+x", Risk: "disruptive", Undo: "exact", Digest: sum1}}, Findings: []Finding{{Status: "ok", Text: "fine"}}},
 			{Play: "p", ID: "1.2", Step: "two", Task: "command", Host: "m1", Status: "unknown", Unknown: "one", MaxRisk: "safe", Sealed: sum2},
 		},
+		Clusters: []Cluster{{ID: "1.1", Hosts: []string{"m1"}, OnFailure: "rollback", Stages: []Stage{{Name: "put it there", Hosts: []string{"m1"}, Window: 1, Commit: true}}}},
 	}
+}
+
+// What is approved is the order and what a failure means, too.
+func TestClusters(t *testing.T) {
+	was, now := sample().Clusters, sample().Clusters
+	require.Empty(t, Clusters(was, now))
+	now[0].OnFailure, now[0].Stages[0].Window = "stop", 0
+	require.Equal(t, []Difference{
+		{Here, "step 1.1 on m1, on failure", "rollback", "stop"},
+		{Here, "step 1.1 on m1, stages", "put it there on m1 (1 at once) (stays)", "put it there on m1 (stays)"},
+	}, Clusters(was, now))
+	require.Len(t, Clusters(was, nil), 2)
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -55,6 +68,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"host twice":      {func(p *Plan) { p.Hosts = append(p.Hosts, p.Hosts[0]) }, "twice"},
 		"two sums":        {func(p *Plan) { p.Inputs[0].HMAC = sum1 }, "one sum"},
 		"extra":           {func(p *Plan) { p.Options.Extra[1].Names = nil }, "options.extra[1]"},
+		"on failure":      {func(p *Plan) { p.Clusters[0].OnFailure = "" }, "on_failure"},
+		"no stages":       {func(p *Plan) { p.Clusters[0].Stages = nil }, "without hosts or stages"},
+		"cluster of none": {func(p *Plan) { p.Clusters[0].Hosts = []string{"m2"} }, "step 1.1 on m2 is not there"},
+		"cluster twice":   {func(p *Plan) { p.Clusters = append(p.Clusters, p.Clusters[0]) }, "clusters[1]"},
+		"stage":           {func(p *Plan) { p.Steps[0].Changes[0].Stage = 2 }, "stage 2, until 0 of 1"},
 		"sealed":          {func(p *Plan) { p.Steps[0].Sealed = sum1 }, "observed and sealed"},
 	} {
 		p := sample()

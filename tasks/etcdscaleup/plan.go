@@ -53,7 +53,7 @@ func (scaleup) Plan(in input) (task.Plan, error) {
 	if f.Failed() {
 		return task.Plan{Findings: f}, nil
 	}
-	f.OK("", etcdmember.Tally(v.Members, add))
+	f.Head("Quorum", etcdmember.Tally(v.Members, add))
 	f.Even(etcd.Count(members))
 	return stages(k, f, add, p, correct, params, in.Inventory)
 }

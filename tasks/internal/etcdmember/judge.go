@@ -39,7 +39,7 @@ func (v *View) Sound(f *Findings, l Limits, dead ...uint64) {
 	case v.Leader == 0:
 		f.Fail("", "no member leads", "an election may be under way: look again in a moment")
 	default:
-		f.OK("", fmt.Sprintf("%s, %d needed", v.Line(), sum.Needed()))
+		f.Head("Cluster", v.Line())
 	}
 	v.certificates(f, l.Expiry)
 	v.clocks(f, l.Spread)

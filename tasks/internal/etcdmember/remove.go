@@ -108,7 +108,7 @@ func (v *View) Weigh(f *Findings, l Leaving, members []etcd.Member, yes bool) {
 	case etcd.Count(members).Voters == two && !l.Member.Learner && !yes:
 		f.Fail("", verdict.Text+"; a cluster of one has nothing to spare", "if that is meant: yes_i_know: yes (-e yes_i_know=yes)")
 	default:
-		f.OK("", verdict.Text)
+		f.Head("Quorum", verdict.Text)
 	}
 	if v.Asker(l.Member.ID) == nil && verdict.OK {
 		f.Fail("", "no healthy voter beside it is on a host that could be read", "")

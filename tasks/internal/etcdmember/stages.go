@@ -51,6 +51,9 @@ func (k *Making) Stage(name string, window int, steps ...task.Step) {
 	}
 }
 
+// does says of the last stage in a few words what its changes come to.
+func (k *Making) does(text string) { k.Stages[len(k.Stages)-1].Does = text }
+
 // Limits of what a plan waits for.
 const (
 	portLimit    = 15 * time.Second
@@ -86,58 +89,11 @@ func (k *Making) Reach(a *Addition, gone ...Leaving) {
 			}
 		}
 	}
+	if len(steps) == 0 {
+		return
+	}
 	k.Stage("reach "+a.Name, 0, steps...)
-}
-
-// Correct gives members whose peer URL is of no use to others their right one,
-// also in the view.
-func (k *Making) Correct(f *Findings) (changes []change.Change) {
-	v := k.View
-	asker := v.Asker()
-	for i, m := range v.Members {
-		if !slices.ContainsFunc(m.PeerURLs, etcd.Local) {
-			continue
-		}
-		h := v.HostOf(m)
-		if h == nil {
-			f.Fail("", fmt.Sprintf("member %s has the peer URL %s, which no other host can use, and is on no host here", m.Label(), strings.Join(m.PeerURLs, ", ")), "correct it with etcdctl member update")
-			continue
-		}
-		right, listens := h.listensForPeers()
-		if !listens {
-			f.Fail(h.Name, fmt.Sprintf("member %s listens for peers on %s only", m.Label(), strings.Join(m.PeerURLs, ", ")),
-				"set ETCD_LISTEN_PEER_URLS and ETCD_INITIAL_ADVERTISE_PEER_URLS to an address that the others reach, restart etcd, then again")
-			continue
-		}
-		f.Warn(h.Name, fmt.Sprintf("member %s has the peer URL %s, which no other host can use: it is set to %s", m.Label(), strings.Join(m.PeerURLs, ", "), right), "")
-		id, there := etcd.Hex(m.ID), k.member(*asker, right)
-		changes = append(changes, &change.Exec{
-			Argv: asker.State.Instance.Ctl.MemberUpdate(asker.State.Instance.Endpoint, id, right), Limit: commandLimit, Class: change.Disruptive,
-			Done: &change.Probe{Find: there}, Purpose: fmt.Sprintf("set the peer URL of member %s to %s", m.Label(), right),
-			Undo: []*change.Exec{{Argv: asker.State.Instance.Ctl.MemberUpdate(asker.State.Instance.Endpoint, id, m.PeerURLs...), Limit: commandLimit, Class: change.Disruptive,
-				Done: &change.Probe{Find: there, Absent: true}, Purpose: fmt.Sprintf("set the peer URL of member %s to %s again", m.Label(), strings.Join(m.PeerURLs, ", "))}},
-		})
-		v.Members[i].PeerURLs = []string{right}
-	}
-	return changes
-}
-
-// listensForPeers is the URL where others reach a member that told them localhost.
-func (h Host) listensForPeers() (string, bool) {
-	for u := range strings.SplitSeq(h.State.Instance.Settings["ETCD_LISTEN_PEER_URLS"], ",") {
-		p, err := url.Parse(strings.TrimSpace(u))
-		if err != nil || p.Port() == "" {
-			continue
-		}
-		ip := net.ParseIP(p.Hostname())
-		switch {
-		case ip != nil && ip.IsUnspecified() && h.Facts.DefaultIPv4 != "":
-			return withHost(u, h.Facts.DefaultIPv4), true
-		case !etcd.Local(u):
-			return strings.TrimSpace(u), true
-		}
-	}
-	return "", false
+	k.does(fmt.Sprintf("%s reaches the peer and client ports of every member (%d), before anything is changed", a.Name, len(k.View.Members)))
 }
 
 // member finds the member with a peer URL.
@@ -233,7 +189,21 @@ func (k *Making) install(a *Addition, g Growth, donor Host) error {
 		changes = append(changes, a.folder(path.Dir(a.WALDir), path.Base(a.WALDir), k.View.Now))
 	}
 	k.On("install "+a.Name, a.Name, changes...)
+	k.does(a.installs(len(open)))
 	return nil
+}
+
+// installs is all of install in a few words.
+func (a *Addition) installs(ports int) string {
+	all := append([]string{}, a.Packages...)
+	if a.Certs && a.CA != nil {
+		all = append(all, fmt.Sprintf("%d certificates and keys", len(a.Host.State.Room.Files)))
+	}
+	all = append(all, "etcd.conf")
+	if ports > 0 {
+		all = append(all, "ports "+clientPort+" and "+peerPort+" let in")
+	}
+	return strings.Join(append(all, "the folder of its data"), ", ") + "; nothing starts"
 }
 
 // bring copies the certificates from where they were made.
@@ -325,7 +295,7 @@ func (k *Making) reached(a *Addition, g Growth) {
 			wait(h.Name, a.ClientURL)
 		}
 	}
-	k.Stage("reach "+a.Name+" from the others", 0, steps...)
+	k.Stage("reach "+a.Name+" back", 0, steps...)
 }
 
 // retryScript asks again until the cluster agrees, as often as it may.

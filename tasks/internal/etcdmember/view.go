@@ -147,7 +147,13 @@ func (v *View) Label(m etcd.Member) string {
 // Line is the cluster in one line.
 func (v *View) Line() string {
 	sum := etcd.Count(v.Members)
-	return fmt.Sprintf("cluster %x, etcd %s, %s", v.Cluster, v.Version, sum)
+	line := fmt.Sprintf("cluster %x, etcd %s, %s, %d needed", v.Cluster, v.Version, sum, sum.Needed())
+	for _, m := range v.Members {
+		if m.ID == v.Leader {
+			line += ", leader " + v.Label(m)
+		}
+	}
+	return line
 }
 
 func hostname(u string) string {
@@ -170,8 +176,16 @@ func (f *Findings) Warn(host, text, hint string) { f.say(host, task.Warn, text, 
 // Fail refuses the plan.
 func (f *Findings) Fail(host, text, hint string) { f.say(host, task.Fail, text, hint) }
 
+// Head says what the cluster is, above the plan.
+func (f *Findings) Head(head, text string) {
+	*f = append(*f, task.Finding{Head: head, Status: task.OK, Text: text})
+}
+
+// say says a thing once.
 func (f *Findings) say(host string, s task.Status, text, hint string) {
-	*f = append(*f, task.Finding{Host: host, Status: s, Text: text, Hint: hint})
+	if x := (task.Finding{Host: host, Status: s, Text: text, Hint: hint}); !slices.Contains(*f, x) {
+		*f = append(*f, x)
+	}
 }
 
 // Failed tells whether the plan is refused.

@@ -199,7 +199,7 @@ func (c *Cluster) quorum(f *Findings, l Limits, turn []Host) {
 			return
 		}
 	}
-	f.OK("", fmt.Sprintf("%s, %d needed: one at a time may be missing", sum, sum.Needed()))
+	*f = append(*f, task.Finding{Head: "Quorum", Status: task.OK, Text: fmt.Sprintf("%s, %d needed: one at a time may be missing", sum, sum.Needed())})
 }
 
 // host judges one that is to be gone through.

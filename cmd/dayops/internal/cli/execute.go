@@ -134,7 +134,7 @@ func (a *app) shown(f *flags) (event.Sink, error) {
 	case "json":
 		return view.NewJSON(a.out), nil
 	case "text":
-		var s event.Sink = view.NewText(a.out, view.TextOptions{Colour: view.Colour(a.out, a.getenv), Verbose: f.verbose, Quiet: f.quiet, Output: f.showOutput})
+		var s event.Sink = view.NewText(a.out, view.TextOptions{Width: view.Width(a.out), Colour: view.Colour(a.out, a.getenv), Verbose: f.verbose, Quiet: f.quiet, Output: f.showOutput})
 		if view.IsTerminal(a.err) && !f.quiet && a.getenv("TERM") != "dumb" {
 			s = view.NewBar(a.err, s)
 		}

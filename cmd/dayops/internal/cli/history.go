@@ -160,7 +160,7 @@ func (a *app) historyShow(f *flags, run string) error {
 	}
 	var sink event.Sink = view.NewJSON(a.out)
 	if f.output != "json" {
-		sink = view.NewText(a.out, view.TextOptions{Colour: view.Colour(a.out, a.getenv), Verbose: f.verbose, Quiet: f.quiet})
+		sink = view.NewText(a.out, view.TextOptions{Width: view.Width(a.out), Colour: view.Colour(a.out, a.getenv), Verbose: f.verbose, Quiet: f.quiet})
 	}
 	ended := false
 	err = h.Replay(id, func(e event.Event) {

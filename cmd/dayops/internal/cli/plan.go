@@ -123,8 +123,16 @@ func (a *app) savePlan(f *flags, j *job) error {
 	if err != nil {
 		return err
 	}
-	say(a.out, "plan saved in %s: %s, %d unknown, %s\nnext: dayops plan show %s; dayops apply %s%s\n", f.planFile, count(p.Changes, "change"), p.Unknown, p.Risk, f.planFile, f.planFile, again(p.Options.Extra))
+	say(a.out, "plan saved in %s: %s, %d unknown, %s\nnext: dayops plan show %s; dayops apply %s%s\n", f.planFile, count(p.Changes, "change"), p.Unknown, p.Risk, f.planFile, f.planFile, approval(p.Risk)+again(p.Options.Extra))
 	return ran
+}
+
+// approval is the option that a plan of some risk is applied with.
+func approval(risk string) string {
+	if risk == change.Safe.String() {
+		return ""
+	}
+	return " --approve " + risk
 }
 
 // replaceFile writes a private file whole or not at all.

@@ -17,6 +17,7 @@ var planPage string
 
 func (a *app) planShowCommand() *cobra.Command {
 	var page string
+	var verbose int
 	cmd := &cobra.Command{
 		Use: "show FILE", Short: "Show a saved plan; write it as a page",
 		Example: "  dayops plan show site.plan\n  dayops plan show site.plan --html site.html",
@@ -27,25 +28,31 @@ func (a *app) planShowCommand() *cobra.Command {
 				return err
 			}
 			if page == "" {
-				a.showPlan(p)
+				a.showPlan(p, verbose)
 				return nil
 			}
 			return writePage(page, p)
 		},
 	}
+	cmd.Flags().CountVarP(&verbose, "verbose", "v", "list every change of a stage that says in a few words what it does")
 	cmd.Flags().StringVar(&page, "html", "", "write the plan as one self-contained page into this file")
 	return cmd
 }
 
 // showPlan lists what each host would get, step by step.
-func (a *app) showPlan(p *planfile.Plan) {
+func (a *app) showPlan(p *planfile.Plan, verbose int) {
 	say(a.out, "plan of %s  made %s  %s  %s, %d unknown, %s\n", view.Line(p.Playbook), p.Made.Format("2006-01-02 15:04:05Z"),
 		count(len(p.Hosts), "host"), count(p.Changes, "change"), p.Unknown, p.Risk)
 	say(a.out, "inventory %s%s\n", view.Line(strings.Join(p.Sources, ", ")), limitOf(p))
-	last := ""
+	last, done := "", map[*planfile.Cluster]bool{}
+	text := view.NewText(a.out, view.TextOptions{Colour: view.Colour(a.out, a.getenv), Width: view.Width(a.out), Verbose: verbose})
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if len(s.Changes) == 0 && s.Status != "unknown" && len(s.Findings) == 0 {
+		c := clusterOf(p, s)
+		if c != nil && done[c] {
+			continue
+		}
+		if c == nil && len(s.Changes) == 0 && s.Status != "unknown" && len(s.Findings) == 0 {
 			continue
 		}
 		if s.ID != last {
@@ -55,6 +62,11 @@ func (a *app) showPlan(p *planfile.Plan) {
 			}
 			say(a.out, "\n%s [%s] %s\n", word, view.Line(s.Step), view.Line(s.ID))
 			last = s.ID
+		}
+		if c != nil {
+			done[c] = true
+			text.Staged(staged(p, c))
+			continue
 		}
 		a.showPlanStep(s)
 	}
@@ -104,12 +116,15 @@ func (a *app) showPlanStep(s *planfile.Step) {
 // writePage writes the plan as HTML. Texts of hosts and files are escaped by
 // the template; the page runs no script and loads nothing.
 func writePage(path string, p *planfile.Plan) error {
-	t, err := template.New("plan").Funcs(template.FuncMap{"lines": diffLines, "upper": strings.ToUpper, "clean": view.Clean}).Parse(planPage)
+	t, err := template.New("plan").Funcs(template.FuncMap{"lines": diffLines, "upper": strings.ToUpper, "clean": view.Clean, "headed": view.Headed, "diff": view.DiffOf}).Parse(planPage)
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	if err := t.Execute(&b, p); err != nil {
+	if err := t.Execute(&b, struct {
+		*planfile.Plan
+		Boxes []pageStep
+	}{p, pageSteps(p)}); err != nil {
 		return err
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o600)

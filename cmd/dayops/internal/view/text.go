@@ -16,6 +16,7 @@ type TextOptions struct {
 	Verbose int  // 1: outputs of commands and ok changes, 2: results as data
 	Output  bool // show outputs of commands in any case (dayops exec)
 	Quiet   bool // only what went wrong, and the end
+	Width   int  // columns for what is wrapped; 0 is DefaultWidth
 }
 
 // Text writes what OUTPUT says a person should see.
@@ -30,6 +31,7 @@ type Text struct {
 	told     map[string][]string // by host: good findings of the step, until its result is shown
 	failures failures
 	recap    []event.Event
+	staged   *Staged // the plan of a cluster task, until all of it is there
 }
 
 // NewText writes to w.
@@ -37,6 +39,9 @@ func NewText(w io.Writer, opt TextOptions) *Text { return &Text{w: w, opt: opt} 
 
 // Emit shows e.
 func (t *Text) Emit(e event.Event) {
+	if t.takeStaged(e) {
+		return
+	}
 	switch e.Kind {
 	case event.RunStart:
 		t.runStart(e)
