@@ -62,14 +62,17 @@ func (a *applier) run(ctx context.Context, p task.Plan, self string) map[string]
 			a.leave(order, ended)
 		}
 	}
-	if ended != nil && p.OnFailure == task.Rollback {
-		a.takeBack(ctx, ended)
-	}
+	back := ended != nil && p.OnFailure == task.Rollback && a.takeBack(ctx, ended)
 	// Finally outlives an interrupt: what was stopped must be started again.
 	fin := context.WithoutCancel(ctx)
 	for _, st := range p.Finally {
 		err := a.step(fin, st, self, deed{})
 		a.admission.end(orSelf(st.Host, self), err != nil)
+	}
+	for _, st := range p.Back {
+		if back {
+			_ = a.step(ctx, st, self, deed{}) // which notes what fails
+		}
 	}
 	return a.done
 }
@@ -94,17 +97,18 @@ type failedOn struct{ host string }
 func (e failedOn) Error() string { return e.host + " failed" }
 
 // takeBack rolls a plan back unless it was interrupted. What it cannot is said
-// of every host that has a part in the plan.
-func (a *applier) takeBack(ctx context.Context, ended error) {
+// of every host that has a part in the plan. It tells whether it did anything.
+func (a *applier) takeBack(ctx context.Context, ended error) bool {
 	why := a.failedFor(ended)
 	if why == "" || a.rollback == nil {
-		return
+		return false
 	}
 	if err := recovered(func() error { return a.rollback(ctx, why) }); err != nil {
 		for _, d := range a.done {
 			d.err = together(d.err, fmt.Errorf("taking back what was done: %w", err))
 		}
 	}
+	return a.found != nil
 }
 
 func (a *applier) stage(ctx context.Context, n int, s task.Stage, self string) error {

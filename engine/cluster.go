@@ -159,6 +159,10 @@ func (r *run) clusterPlan(ctx, outer context.Context, s *playbook.BoundStep, mem
 			return nil, m.in.Err
 		}
 		m.in.Inventory = files
+		var err error
+		if m.in.Made, err = r.madeBefore(journal.Place{Step: s.ID}, m.h.name()); err != nil {
+			return nil, err
+		}
 		ins = append(ins, m.in)
 		concerned = concerned || !m.in.Reach
 	}

@@ -138,7 +138,7 @@ func (r *run) verifyCluster(ctx context.Context, s *playbook.BoundStep, members 
 	files := r.inventoryFiles()
 	atOnce(r.forks(s), len(hosts), func(i int) {
 		ins[i] = hosts[i].in
-		ins[i].Inventory = files
+		ins[i].Inventory, ins[i].Made = files, nil // nothing is owed any more
 		if ins[i].Err == nil {
 			ins[i].Err = recovered(func() (err error) {
 				ins[i].State, err = s.Def.Check(ctx, hosts[i].it.read, hosts[i].it.params)

@@ -227,6 +227,26 @@ func (l ledger) before(host string) bool {
 	})
 }
 
+// madeBefore are the changes that earlier controllers made in a place on a host,
+// and that stand.
+func (r *run) madeBefore(at journal.Place, host string) (out []change.Change, err error) {
+	if r.opt.Memory == nil {
+		return nil, nil
+	}
+	for _, s := range r.opt.Memory.Steps {
+		var k keptOutcome
+		if s.At != at || s.Change.Host != host || s.State != journal.Done || s.Again || s.Undone || s.Back != 0 || json.Unmarshal(s.Outcome, &k) != nil || !k.Changed {
+			continue
+		}
+		c, err := r.decode(r.opt.RunID, s.Change)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
 // mustHold tells whether a plan changes a host whose lock is not held yet.
 func (r *run) mustHold(host, as string, p task.Plan) bool {
 	if r.opt.Journal == nil || r.opt.Check || r.holds.has(holdKey{host, as}) {
@@ -263,13 +283,18 @@ func (r *run) announce(at journal.Place, now time.Time, p task.Plan, as func(hos
 		return nil
 	}
 	rec := journal.Record{Kind: journal.Planned, Time: r.opt.Now().UTC(), At: at, Now: now}
-	for _, st := range p.Finally {
-		raw, err := change.Encode(st.Change, change.EncodeOptions{Content: true})
-		if err != nil {
-			return err
+	for _, part := range []struct {
+		from []task.Step
+		to   *[]journal.Change
+	}{{p.Finally, &rec.Finally}, {p.Back, &rec.After}} {
+		for _, st := range part.from {
+			raw, err := change.Encode(st.Change, change.EncodeOptions{Content: true})
+			if err != nil {
+				return err
+			}
+			host, account := as(st.Host)
+			*part.to = append(*part.to, journal.Change{Host: host, As: account, Kind: st.Change.Kind(), Summary: r.opt.Redactor.Redact(st.Change.Summary()), Data: raw})
 		}
-		host, account := as(st.Host)
-		rec.Finally = append(rec.Finally, journal.Change{Host: host, As: account, Kind: st.Change.Kind(), Summary: r.opt.Redactor.Redact(st.Change.Summary()), Data: raw})
 	}
 	if p.OnFailure == task.Rollback {
 		var err error
@@ -283,7 +308,7 @@ func (r *run) announce(at journal.Place, now time.Time, p task.Plan, as func(hos
 		r.stages[at] = rec.Stages
 		r.mu.Unlock()
 	}
-	if rec.Finally == nil && rec.Stages == nil {
+	if rec.Finally == nil && rec.After == nil && rec.Stages == nil {
 		return r.opt.Journal.Note(rec)
 	}
 	return r.opt.Journal.Append(rec)

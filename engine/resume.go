@@ -187,7 +187,11 @@ func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, 
 			}
 			return err
 		}, c); err != nil {
-			return err
+			if _, waits := c.(*change.Wait); !waits || isLost(err) || isInterrupt(err) {
+				return err
+			}
+			// What it waits for may be what the rest of the run is about to bring.
+			r.emit(event.Event{Kind: event.Note, Status: event.Warn, Host: h.name(), StepID: p.at.Step, Text: err.Error()})
 		}
 	}
 	return nil

@@ -77,7 +77,7 @@ func (r *run) goBackAt(ctx context.Context, s *playbook.BoundStep, at journal.Pl
 	}
 	r.back[at] = b
 	r.mu.Unlock()
-	r.finallyAt(ctx, s, at, b)
+	r.finallyAt(ctx, at, b)
 	for _, host := range slices.Sorted(maps.Keys(b.cut)) {
 		if isLost(b.cut[host]) {
 			r.lose(r.host(host), s, b.cut[host])
@@ -110,9 +110,11 @@ func (r *run) hostAt(ctx context.Context, at journal.Place, name string) (change
 	return r.onHost(at, name, l.conn, as), release, err
 }
 
-// finallyAt does what a plan that was taken back must do in the end.
-func (r *run) finallyAt(ctx context.Context, s *playbook.BoundStep, at journal.Place, b *rollback) {
-	for _, kept := range r.opt.Memory.Plans[at].Finally {
+// finallyAt does what a plan that was taken back must do in the end, and waits for
+// what must hold then.
+func (r *run) finallyAt(ctx context.Context, at journal.Place, b *rollback) {
+	plan := r.opt.Memory.Plans[at]
+	for _, kept := range slices.Concat(plan.Finally, plan.After) {
 		c, err := r.decode(r.opt.RunID, kept)
 		if err == nil {
 			err = r.finish(ctx, kept.Host, at, func(ctx context.Context) error {

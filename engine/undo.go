@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn/shell"
-	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/reader"
@@ -72,71 +70,6 @@ func riskOf(cs []change.Change) change.Risk {
 	return risk
 }
 
-// undoPart is a row of changes that one account made.
-type undoPart struct {
-	as    string
-	steps map[string][]undoStep // by host
-}
-
-// login is what makes the step work as the account that made the changes.
-func (p *undoPart) login() map[string]any {
-	if p.as == "" {
-		return map[string]any{"ansible_become": false}
-	}
-	return map[string]any{"ansible_become": true, "ansible_become_user": p.as}
-}
-
-// undoStep is one change of the run and what takes it back.
-type undoStep struct {
-	was     string // its summary
-	task    string // that made it; "" where the journal is older than that
-	made    change.Change
-	doubt   bool // nobody heard how it ended
-	inverse []change.Change
-}
-
-func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
-	var parts []*undoPart
-	for _, s := range slices.Backward(m.Steps) {
-		if !undoable(m, s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) {
-			continue
-		}
-		u := undoStep{was: s.Change.Summary, task: s.Change.Task, doubt: s.State == journal.Intent}
-		for _, kept := range s.Inverse {
-			c, err := change.Decode(kept.Kind, kept.Data, change.DecodeOptions{Open: opt.OpenBlob})
-			if err != nil {
-				return nil, fmt.Errorf("the inverse of change %d: %w", s.ID, err)
-			}
-			u.inverse = append(u.inverse, c)
-		}
-		var err error
-		if u.made, err = change.Decode(s.Change.Kind, s.Change.Data, change.DecodeOptions{}); err != nil {
-			return nil, fmt.Errorf("change %d: %w", s.ID, err)
-		}
-		if len(parts) == 0 || parts[len(parts)-1].as != s.Change.As {
-			parts = append(parts, &undoPart{as: s.Change.As, steps: map[string][]undoStep{}})
-		}
-		p := parts[len(parts)-1]
-		p.steps[s.Change.Host] = append(p.steps[s.Change.Host], u)
-	}
-	return parts, nil
-}
-
-// undoable leaves out what changed nothing for sure, also by the playbook's own
-// word (changed_when).
-func undoable(m *journal.Memory, s *journal.Step) bool {
-	if s.Again || s.Undone || s.Back != 0 { // not made, or taken back by the run itself
-		return false
-	}
-	var k keptOutcome
-	if s.State == journal.Done && json.Unmarshal(s.Outcome, &k) == nil && !k.Changed {
-		return false
-	}
-	var res keptResult
-	raw, ended := m.Results[journal.Place{Step: s.At.Step, Host: s.At.Host, Item: s.At.Item}]
-	return len(s.Inverse) > 0 || !ended || json.Unmarshal(raw, &res) != nil || res.Status != event.OK || res.Changed
-}
-
 type undoParams struct {
 	Host string `yaml:"host" doc:"whose changes" required:"true"`
 }
@@ -176,11 +109,18 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 	overlay := &change.Overlay{}
 	over := change.Over(r, overlay)
 	for _, step := range u.part.steps[p.Host] {
+		if step.wait { // it may hold now; it must hold then
+			s.Do, s.Of = append(s.Do, step.inverse...), append(s.Of, step.task)
+			continue
+		}
+		s.mark(step, u.run)
+		if step.stands != "" {
+			continue
+		}
 		inverse, err := u.inverse(ctx, r, step)
 		if err != nil {
 			return s, err
 		}
-		s.mark(step)
 		already := len(s.Do)
 		for _, c := range inverse {
 			ours, err := u.look(ctx, over, overlay, c, &s)
@@ -212,13 +152,19 @@ func (u undoer) inverse(ctx context.Context, r task.Reader, step undoStep) ([]ch
 
 // mark names what cannot be taken back, or not wholly. A restart leaves nothing
 // to take back: with it alone an undo is whole.
-func (s *undoState) mark(step undoStep) {
+func (s *undoState) mark(step undoStep, run string) {
 	r := step.made.Reversal()
 	doubt := ""
 	if step.doubt {
 		doubt = "; it was begun, and nobody heard how it ended"
 	}
 	switch {
+	case step.stands == step.was && step.was != "":
+		s.warn(fmt.Sprintf("cannot be undone: %s (%s)", step.was, r.Why), "the rest of its plan stays too; a run that was cut off is brought to its end by: dayops resume "+run)
+		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "cannot be undone"})
+	case step.stands != "":
+		s.warn("left alone, it goes with what cannot be undone: "+step.was+" ("+step.stands+")", "")
+		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "left alone: " + step.stands + " cannot be undone"})
 	case len(step.inverse) == 0 && repeats(step.made):
 		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
 	case len(step.inverse) == 0 && r.Class != change.Exact:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/reader"
@@ -46,8 +47,10 @@ func (e *Exec) Risk() Risk { return e.Class }
 // Reversal is None without Undo.
 func (e *Exec) Reversal() Reversal {
 	switch {
-	case e.Staging:
+	case e.Staging && e.UndoWhy == "":
 		return Reversal{Exact, stagingGoes}
+	case e.NoReturn:
+		return Reversal{None, "it is for good"}
 	case len(e.Undo) == 0:
 		return Reversal{None, "dayops does not know what the command does"}
 	case e.UndoWhy != "":
@@ -131,19 +134,27 @@ func (e *Exec) apply(ctx context.Context, h Host) (Outcome, error) {
 	if limit <= 0 {
 		limit = ChangeLimit
 	}
-	var stdin io.Reader
-	if e.Stdin != nil {
-		stdin = bytes.NewReader(e.Stdin)
-	}
 	argv, err := e.argv(ctx, h.read())
 	if err != nil {
 		return Outcome{}, err
 	}
-	res, err := h.Conn.Run(ctx, conn.Cmd{Argv: argv, Env: e.Env, Dir: e.Dir, As: h.As, Stdin: stdin, Limit: limit})
-	if err != nil {
-		return Outcome{}, err
+	const every = 2 * time.Second
+	for waited := time.Duration(0); ; waited += every {
+		var stdin io.Reader
+		if e.Stdin != nil {
+			stdin = bytes.NewReader(e.Stdin)
+		}
+		res, err := h.Conn.Run(ctx, conn.Cmd{Argv: argv, Env: e.Env, Dir: e.Dir, As: h.As, Stdin: stdin, Limit: limit})
+		if err != nil {
+			return Outcome{}, err
+		}
+		if res.Code == 0 || waited >= e.AgainFor || !strings.Contains(res.Stdout.String()+res.Stderr.String(), e.Again) {
+			return Outcome{Changed: true, Exec: &res}, nil
+		}
+		if err := sleep(ctx, every); err != nil {
+			return Outcome{}, err
+		}
 	}
-	return Outcome{Changed: true, Exec: &res}, nil
 }
 
 // effect: what a probe names is known afterwards, the rest is not.

@@ -141,6 +141,13 @@ type Exec struct {
 	Undo    []*Exec
 	UndoWhy string // what stays all the same: the Reversal is Partial
 	Staging bool   // all that it leaves lies in a staging folder, which the plan removes in Finally
+	// While it fails and says Again, it is given again, for AgainFor: what it asks is
+	// not ready for it yet.
+	Again    string
+	AgainFor time.Duration
+	// NoReturn: once it is made, nothing of its plan is taken back by an undo: the
+	// old state is out of reach, and what the plan did besides goes with it.
+	NoReturn bool
 }
 
 // Probe asks a host a question. Argv must be in the reader's table of

@@ -37,6 +37,7 @@ type Memory struct {
 type Plan struct {
 	Now     time.Time
 	Finally []Change
+	After   []Change        // of the first controller that had any: later ones find the cluster half done
 	Stages  map[int][]Stage // by controller (Taken): each makes the plan anew
 }
 
@@ -158,7 +159,11 @@ func (m *Memory) add(r Record) {
 			}
 			stages[m.Taken] = r.Stages
 		}
-		m.Plans[r.At] = Plan{Now: r.Now, Finally: r.Finally, Stages: stages}
+		after := m.Plans[r.At].After
+		if len(after) == 0 {
+			after = r.After
+		}
+		m.Plans[r.At] = Plan{Now: r.Now, Finally: r.Finally, After: after, Stages: stages}
 	case Intent:
 		if r.Change == nil || m.byID[r.ID] != nil {
 			return

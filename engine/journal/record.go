@@ -11,7 +11,7 @@ type Kind string
 const (
 	Began    Kind = "began"    // first of a run: Run
 	Taken    Kind = "taken"    // another controller takes the run up: Run
-	Planned  Kind = "planned"  // a plan is about to be carried out: Now, Finally, Stages where they are taken back
+	Planned  Kind = "planned"  // a plan is about to be carried out: Now, Finally, After, Stages where they are taken back
 	Intent   Kind = "intent"   // a change is about to be made: Change, Inverse, Command
 	Done     Kind = "done"     // it is made: Outcome, Inverse where only now known
 	Failed   Kind = "failed"   // it was tried and failed, perhaps half way: Outcome
@@ -44,6 +44,7 @@ type Record struct {
 	Run     *Run            `json:"run,omitempty"`
 	Now     time.Time       `json:"now,omitzero"` // the clock that the plan was made with
 	Finally []Change        `json:"finally,omitempty"`
+	After   []Change        `json:"after,omitempty"` // what is waited for once the plan has been taken back
 	Change  *Change         `json:"change,omitempty"`
 	Stage   int             `json:"stage,omitempty"`   // of an Intent: of its plan, from 1; 0: Finally
 	Back    int64           `json:"back,omitempty"`    // of an Intent: the change that it takes back

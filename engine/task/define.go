@@ -55,6 +55,7 @@ type AnyInput struct {
 	Reach        bool
 	Err          error
 	Inventory    []InventoryFile // of a cluster task: the same for every host
+	Made         []change.Change // of a cluster task
 }
 
 // Define makes a Definition of a Task. Authors write no casts.
@@ -80,7 +81,7 @@ func DefineCluster[P, S any](spec Spec[P], t ClusterTask[P, S]) *Definition {
 		c := ClusterInput[P, S]{Now: now}
 		for _, in := range ins {
 			c.Inventory = in.Inventory
-			c.Hosts = append(c.Hosts, HostInput[P, S]{Input: typed[P, S](in), Groups: in.Groups, Reach: in.Reach, Err: in.Err})
+			c.Hosts = append(c.Hosts, HostInput[P, S]{Input: typed[P, S](in), Groups: in.Groups, Reach: in.Reach, Err: in.Err, Made: in.Made})
 		}
 		return t.Plan(c)
 	}

@@ -103,6 +103,10 @@ type HostInput[P, S any] struct {
 	Groups []string
 	Reach  bool // outside play, batch and --limit; here because of Spec.Reach
 	Err    error
+	// Made is what earlier controllers of this run changed on the host in this
+	// step, in that order, and what has not been taken back: a service whose file was
+	// written and that nobody restarted is still to be restarted.
+	Made []change.Change
 }
 
 // Outcome is what applying one host's part of a plan gave.
@@ -117,7 +121,10 @@ type Plan struct {
 	Finally []Step // run whatever happens: start again, remove the staging file
 	// OnFailure says what becomes of what was done when a change fails.
 	OnFailure Failure
-	Findings  []Finding
+	// Back are Waits: what must hold once the plan has been taken back, by Rollback
+	// (after Finally) or by an undo: "the members are healthy with the old data".
+	Back     []Step
+	Findings []Finding
 	// Missed is what the task was asked for and leaves undone: the result is partial.
 	Missed []change.Missed
 	// Excused are hosts whose being unreachable is what the plan is about, as that

@@ -124,25 +124,25 @@ func TestRenewal(t *testing.T) {
 	}
 	h[2].State.Pairs[1].Cert.Certs[0].NotAfter = now.Add(10 * day)
 	steps, _ := planned(t, h)
-	const into = "/etc/etcd/generated_certs/etcd-"
-	const at = "-20261122T090000Z"
+	b, c := etcdca.Into("b", now), etcdca.Into("c", now)
+	require.NotEqual(t, b, c)
 	require.Equal(t, []string{
-		"a: make the folder " + into + "c" + at + " (mode 0700)",
+		"a: make the staging folder " + c + " (mode 0700)",
 		"a: sign a peer certificate for c (IP:10.0.0.1,DNS:c,DNS:c.example.com), valid 1825 days",
-		"a: make the folder " + into + "b" + at + " (mode 0700)",
+		"a: make the staging folder " + b + " (mode 0700)",
 		"a: sign a server certificate for b (IP:10.0.0.1,DNS:b,DNS:b.example.com), valid 1825 days",
 		"a: sign a peer certificate for b (IP:10.0.0.1,DNS:b,DNS:b.example.com), valid 1825 days",
-		"c: bring " + into + "c" + at + "/peer.key of a to /etc/etcd/peer.key",
-		"c: bring " + into + "c" + at + "/peer.crt of a to /etc/etcd/peer.crt",
+		"c: bring " + c + "/peer.key of a to /etc/etcd/peer.key",
+		"c: bring " + c + "/peer.crt of a to /etc/etcd/peer.crt",
 		"c: restart etcd.service", "c: wait for etcd member c to be healthy, at most 5m0s",
-		"b: bring " + into + "b" + at + "/server.key of a to /etc/etcd/server.key",
-		"b: bring " + into + "b" + at + "/server.crt of a to /etc/etcd/server.crt",
-		"b: bring " + into + "b" + at + "/peer.key of a to /etc/etcd/peer.key",
-		"b: bring " + into + "b" + at + "/peer.crt of a to /etc/etcd/peer.crt",
+		"b: bring " + b + "/server.key of a to /etc/etcd/server.key",
+		"b: bring " + b + "/server.crt of a to /etc/etcd/server.crt",
+		"b: bring " + b + "/peer.key of a to /etc/etcd/peer.key",
+		"b: bring " + b + "/peer.crt of a to /etc/etcd/peer.crt",
 		"b: move the leadership from b to a",
 		"b: restart etcd.service", "b: wait for etcd member b to be healthy, at most 5m0s",
-		"a: remove " + into + "c" + at + " (a folder, moved aside)",
-		"a: remove " + into + "b" + at + " (a folder, moved aside)",
+		"a: remove the staging folder " + c,
+		"a: remove the staging folder " + b,
 	}, steps)
 	for i := range h {
 		h[i].Params = decode(t, "{renew: yes, renew_before: 5d}")

@@ -112,7 +112,7 @@ func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
 
 func split(in task.ClusterInput[Params, State]) (all []etcdmember.Host, p Params) {
 	for _, h := range in.Hosts {
-		x := etcdmember.Host{Name: h.Target, Groups: h.Groups, Reach: h.Reach, Err: h.Err, Facts: h.Facts, State: h.State}
+		x := etcdmember.Host{Name: h.Target, Groups: h.Groups, Reach: h.Reach, Err: h.Err, Facts: h.Facts, State: h.State, Made: h.Made}
 		if h.Params.Member != "" && p.Member == "" {
 			p = h.Params
 		}

@@ -60,7 +60,7 @@ func (replace) Plan(in input) (task.Plan, error) {
 // split are all hosts, those that come, and the parameters.
 func split(in input) (all, fresh []host, p Params) {
 	for _, h := range in.Hosts {
-		x := host{Name: h.Target, Groups: h.Groups, Reach: h.Reach, Err: h.Err, Facts: h.Facts, State: h.State}
+		x := host{Name: h.Target, Groups: h.Groups, Reach: h.Reach, Err: h.Err, Facts: h.Facts, State: h.State, Made: h.Made}
 		if h.Params.Member != "" && p.Member == "" {
 			p = h.Params
 		}

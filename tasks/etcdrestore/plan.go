@@ -65,7 +65,7 @@ func (*restore) Plan(in input) (task.Plan, error) {
 	if p.bad() {
 		return task.Plan{Findings: p.found}, nil
 	}
-	return task.Plan{Stages: p.stages(), Finally: p.finally(), Findings: p.found, OnFailure: task.Rollback}, nil
+	return task.Plan{Stages: p.stages(), Finally: p.finally(), Back: p.back(), Findings: p.found, OnFailure: task.Rollback}, nil
 }
 
 // gather sorts hosts into members, and those that run the control plane.
@@ -301,6 +301,16 @@ func (p *planner) listed(m *member) []change.Change {
 		}
 	}
 	return out
+}
+
+// back waits for those who were healthy to be so with the old data again.
+func (p *planner) back() []task.Step {
+	return p.steps(func(m *member) []change.Change {
+		if !m.State.Live.Health.OK {
+			return nil
+		}
+		return []change.Change{m.in.Healthy(p.params.HealthyWithin.Std())}
+	})
 }
 
 // finally starts what ran, whatever happened, and removes the staging folders. It

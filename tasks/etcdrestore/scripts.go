@@ -43,9 +43,13 @@ mv -nT -- "$s/data/member" "$d/member"
 sync -f "$d" 2>/dev/null || sync`
 
 // backScript takes placeScript back, whole or half done. What was restored goes
-// into the staging folder, or beside the old data where that is gone.
+// into the staging folder, or beside the old data where that is gone. $5 says that
+// there were old data: without them nothing is moved.
 const backScript = `set -e
-d=$1 s=$2 tag=$3 w=$4
+d=$1 s=$2 tag=$3 w=$4 had=$5
+if [ -n "$had" ] && [ -e "$d/member/` + restoredMark + `$tag" ] && [ ! -e "$d/member.` + asideMark + `$tag" ]; then
+  echo "the old data are not in $d/member.` + asideMark + `$tag any more: the restored stay" >&2; exit 1
+fi
 away=$s/undone.$$
 [ -d "$s" ] || away=$d/undone-` + restoredMark + `$tag.$$
 umask 077
@@ -102,14 +106,15 @@ func (m *member) place(p *planner) *change.Exec {
 	if m.State.Places.Member.Exists {
 		what += "; the old stay as " + aside
 	}
-	undone := &change.Probe{Path: mark, Absent: true}
+	// Old data that are back, and not only away from where they lay aside.
+	undone, had := &change.Probe{Path: mark, Absent: true}, ""
 	if m.State.Places.Member.Exists {
-		undone = &change.Probe{Path: aside, Absent: true}
+		undone.Argv, had = []string{"test", "-d", d + "/member"}, "yes"
 	}
 	return &change.Exec{
 		Argv: shell(placeScript, d, m.staging, p.tag, m.wal()), Limit: restoreLimit, Class: change.Destructive, Done: &change.Probe{Path: mark}, Purpose: what,
 		Undo: []*change.Exec{{
-			Argv: shell(backScript, d, m.staging, p.tag, m.wal()), Limit: restoreLimit, Class: change.Destructive, Done: undone,
+			Argv: shell(backScript, d, m.staging, p.tag, m.wal(), had), Limit: restoreLimit, Class: change.Destructive, Done: undone,
 			Purpose: "put the old data back in place in " + d,
 		}},
 	}
@@ -120,7 +125,7 @@ func (m *member) place(p *planner) *change.Exec {
 func (m *member) mend(p *planner) *change.Exec {
 	d := m.in.DataDir
 	return &change.Exec{
-		Argv: shell(backScript, d, m.staging, p.tag, m.wal()), Limit: restoreLimit, Class: change.Disruptive, Done: &change.Probe{Path: d + "/member"},
+		Argv: shell(backScript, d, m.staging, p.tag, m.wal(), ""), Limit: restoreLimit, Class: change.Disruptive, Done: &change.Probe{Path: d + "/member"},
 		Purpose: "make sure that " + d + " has data, or put the old back", Undo: []*change.Exec{{
 			Argv: []string{"true"}, Done: &change.Probe{Path: d + "/member"}, Purpose: "nothing: the old data stay in place",
 		}},

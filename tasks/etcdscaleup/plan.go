@@ -18,7 +18,7 @@ func (scaleup) Plan(in input) (task.Plan, error) {
 	params := map[string]Params{}
 	var p Params
 	for _, h := range in.Hosts {
-		x := host{Name: h.Target, Groups: h.Groups, Reach: h.Reach, Err: h.Err, Facts: h.Facts, State: h.State}
+		x := host{Name: h.Target, Groups: h.Groups, Reach: h.Reach, Err: h.Err, Facts: h.Facts, State: h.State, Made: h.Made}
 		if h.Err != nil {
 			x.State = State{}
 		} else if p.DataDir == "" {

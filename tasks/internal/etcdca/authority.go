@@ -9,11 +9,10 @@
 //	rq := etcdca.Request{Use: etcdca.Peer, CN: name, Names: names, Into: etcdca.Into(name, now)}
 //	etcdca.Prepare(rq.Into), a.Sign(rq), ...     // changes of the CA host, one after the other
 //	etcdca.Bring(caHost, rq.Cert(), before, attr)   // change of the member: one file, from host to host
-//	etcdca.Clear(rq.Into)                       // change of the CA host, in Finally: the folder with the keys goes aside
+//	etcdca.Clear(rq.Into)                       // change of the CA host, in Finally: the folder with the keys goes
 //
-// Keys are made on the CA host, as the guide has it, 0600 in a folder 0700. Clear
-// moves them aside on the CA host (0700, root), where they are still keys until
-// `dayops prune` removes what lies aside.
+// Keys are made on the CA host, as the guide has it, 0600 in a staging folder 0700,
+// which Clear removes: they are on their own host alone then.
 package etcdca
 
 import (

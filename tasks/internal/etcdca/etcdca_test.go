@@ -74,7 +74,7 @@ func TestSign(t *testing.T) {
 
 	var names etcdca.Names
 	names.Add("10.0.0.9", "etcd-new", "etcd-new", "fd00::1", "not a name", "x';reboot")
-	into := filepath.Join(t.TempDir(), "new")
+	into := filepath.Join(t.TempDir(), change.StagingName(time.Now(), 1))
 	host := change.Host{Name: "here", Conn: h.Conn, Run: "r", Now: time.Now, Aside: filepath.Join(t.TempDir(), "aside")}
 	apply := func(c change.Change) change.Outcome {
 		out, err := change.Apply(t.Context(), host, c)
@@ -120,7 +120,7 @@ func TestSignUndone(t *testing.T) {
 	}
 	h := tasktest.Local(t)
 	a := look(t, h, authority(t, time.Now().AddDate(10, 0, 0)))
-	q := etcdca.Request{Use: etcdca.Peer, CN: "m", Names: etcdca.Names{DNS: []string{"m"}}, Into: filepath.Join(t.TempDir(), "new")}
+	q := etcdca.Request{Use: etcdca.Peer, CN: "m", Names: etcdca.Names{DNS: []string{"m"}}, Into: filepath.Join(t.TempDir(), change.StagingName(time.Now(), 1))}
 	host := change.Host{Name: "here", Conn: h.Conn, Run: "r", Now: time.Now}
 	var back []change.Change
 	for _, c := range []change.Change{etcdca.Prepare(q.Into), a.Sign(q)} {
@@ -200,7 +200,8 @@ func TestRequests(t *testing.T) {
 		require.Error(t, q.Validate())
 	}
 	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	require.Equal(t, "/etc/etcd/generated_certs/etcd-.._x-20261122T090000Z", etcdca.Into("../x", now))
+	require.Equal(t, "/etc/etcd/generated_certs/.dayops-staging-20261122T090000Z-196760", etcdca.Into("../x", now))
+	require.NotEqual(t, etcdca.Into("a", now), etcdca.Into("b", now))
 	want := etcdca.Names{IPs: []string{"10.0.0.1"}, DNS: []string{"a"}}
 	require.Equal(t, []string{"a"}, ok.Names.Missing(want))
 	require.Equal(t, "IP:10.0.0.1,DNS:a", ok.Names.Union(want).SAN())

@@ -3,6 +3,7 @@ package etcdca
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"path"
 	"regexp"
@@ -47,11 +48,11 @@ func (q Request) Validate() error {
 	return nil
 }
 
-// Into is a folder for one host's new certificates. The time makes it another
-// one for every plan, so that no half-made file of an earlier one is taken.
-func Into(cn string, now time.Time) string {
-	leaf := regexp.MustCompile(`[^A-Za-z0-9._-]`).ReplaceAllString(cn, "_")
-	return path.Join(Generated, "etcd-"+leaf+"-"+now.UTC().Format("20060102T150405Z"))
+// Into is a staging folder for one host's new certificates. The time makes it
+// another one for every plan, so that no half-made file of an earlier one is taken.
+func Into(host string, now time.Time) string {
+	const most = 1_000_000
+	return path.Join(Generated, change.StagingName(now, int(crc32.ChecksumIEEE([]byte(host))%most)))
 }
 
 // Key and Cert are the paths of the files on the CA host.
@@ -61,13 +62,13 @@ func (q Request) Cert() string { return path.Join(q.Into, string(q.Use)+".crt") 
 // Prepare makes the folder of one or more requests.
 func Prepare(into string) change.Change {
 	mode := fs.FileMode(0o700)
-	return &change.Dir{Path: into, Before: reader.File{Path: into}, Attr: change.Attr{Mode: &mode}}
+	return &change.Dir{Path: into, Before: reader.File{Path: into}, Attr: change.Attr{Mode: &mode}, Staging: true}
 }
 
-// Clear moves the folder with the keys aside, when all has been brought to
+// Clear removes the folder with the keys for good, when all has been brought to
 // where it belongs, or nothing has come of it.
 func Clear(into string) change.Change {
-	return &change.Remove{Path: into, Before: reader.File{Path: into, Exists: true, Type: reader.Directory}, Force: true}
+	return &change.Remove{Path: into, Before: reader.File{Path: into, Exists: true, Type: reader.Directory}, Staging: true}
 }
 
 // signScript makes a key and a request and has it signed, as the guide does.
@@ -90,7 +91,7 @@ func (a Authority) Sign(q Request) change.Change {
 	return &change.Exec{
 		Argv: []string{"/bin/sh", "-c", signScript, "dayops", string(q.Use), q.CN, a.Dir},
 		Env:  map[string]string{"SAN": q.Names.SAN(), "HOME": q.Into, "LC_ALL": "C"},
-		Dir:  q.Into, Limit: signLimit,
+		Dir:  q.Into, Limit: signLimit, Staging: true,
 		Done: &change.Probe{Path: q.Cert()},
 		Undo: []*change.Exec{{
 			Argv: []string{"rm", "-f", "--", q.Key(), q.Cert(), path.Join(q.Into, string(q.Use)+".csr")}, Limit: signLimit,

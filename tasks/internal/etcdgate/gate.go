@@ -324,10 +324,16 @@ func (cl *cluster) seat(s seat, by string, warn *string) (refused string) {
 	return v.Text
 }
 
-func (s seat) vague() bool { return len(s.names) == 0 || words.Vague(s.names[0]) }
+// vague tells that any member may be meant. What a query does not find is none.
+func (s seat) vague() bool {
+	if s.query != nil {
+		return !slices.Contains([]string{"name", "peerURLs", "clientURLs"}, s.query.Key)
+	}
+	return len(s.names) == 0 || words.Vague(s.names[0])
+}
 
 func (s seat) label() string {
-	if s.vague() {
+	if s.vague() || s.query != nil {
 		return "a member"
 	}
 	return s.names[0]

@@ -130,3 +130,13 @@ func TestNamed(t *testing.T) {
 	_, ok := cl.named(seat{names: []string{"33"}})
 	require.False(t, ok)
 }
+
+// What a query does not find is nobody: a second removal of the same member, in
+// an undo that is foreseen, is not that of the last voter.
+func TestWhoeverAQueryDoesNotFindIsNobody(t *testing.T) {
+	var warn string
+	gone := seat{verb: words.Remove, names: []string{"{member}"}, query: &change.Query{Key: "peerURLs", Value: "https://gone:2380"}}
+	require.Empty(t, made(1, 0, 0).seat(gone, "undo", &warn))
+	gone.query.Key = "clientURLs.0"
+	require.Contains(t, made(1, 0, 0).seat(gone, "undo", &warn), "the last voter", "a question that the gate cannot ask may mean any")
+}

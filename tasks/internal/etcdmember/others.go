@@ -142,10 +142,13 @@ func (h *Host) openshift(f *Findings, s Swap) []change.Change {
 		f.byHand(h.Name, err)
 		return nil
 	}
-	if after == string(r.Master.Text) {
+	var out []change.Change
+	switch {
+	case after != string(r.Master.Text):
+		out = append(out, write(r.Master, after, change.Attr{}))
+	case !h.owes(r.Master.Path, restartsAPI):
 		return nil
 	}
-	out := []change.Change{write(r.Master, after, change.Attr{})}
 	unit, runs := r.api()
 	switch {
 	case r.Restart && r.Pod:
@@ -160,6 +163,16 @@ func (h *Host) openshift(f *Findings, s Swap) []change.Change {
 		out = append(out, &change.Wait{Port: r.Port, Delay: settleDelay, Limit: apiLimit, What: fmt.Sprintf("the API server of %s to listen on %d again", h.Name, r.Port)})
 	}
 	return out
+}
+
+func restartsAPI(c change.Change) bool {
+	switch c := c.(type) {
+	case *change.Exec:
+		return c.Argv[0] == "master-restart"
+	case *change.Unit:
+		return c.Restart && slices.Contains(apiUnits(), c.Name)
+	}
+	return false
 }
 
 const (
@@ -260,10 +273,16 @@ func (h *Host) flannel(f *Findings, s Swap) []change.Change {
 		f.byHand(h.Name, err)
 		return nil
 	}
-	if after == string(r.Flannel.Text) {
+	var out []change.Change
+	switch {
+	case after != string(r.Flannel.Text):
+		out = append(out, write(r.Flannel, after, change.Attr{}))
+	case !h.owes(r.Flannel.Path, func(c change.Change) bool {
+		u, ok := c.(*change.Unit)
+		return ok && u.Restart && u.Name == r.Flanneld.Name
+	}):
 		return nil
 	}
-	out := []change.Change{write(r.Flannel, after, change.Attr{})}
 	if r.Flanneld.Active() {
 		out = append(out, &change.Unit{Name: flannelUnit, Before: r.Flanneld, Restart: true})
 	}

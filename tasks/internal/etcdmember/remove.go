@@ -139,9 +139,9 @@ func (k *Making) Shrink(f *Findings, l Leaving) {
 	}
 	there := &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "ID", Value: id, What: "member " + l.Member.Label()}
 	changes = append(changes, &change.Exec{
-		Argv: in.Ctl.MemberRemove(in.Endpoint, etcd.Hex(l.Member.ID)), Limit: commandLimit, Class: change.Disruptive,
+		Argv: in.Ctl.MemberRemove(in.Endpoint, etcd.Hex(l.Member.ID)), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
 		Done:    &change.Probe{Find: there, Absent: true},
-		Purpose: fmt.Sprintf("member remove %s (%x)", l.Member.Label(), l.Member.ID),
+		Purpose: fmt.Sprintf("member remove %s (%x)", l.Member.Label(), l.Member.ID), NoReturn: true,
 	})
 	k.On("remove "+l.Member.Label(), asker.Name, changes...)
 }

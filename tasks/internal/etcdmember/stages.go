@@ -62,6 +62,13 @@ const (
 	retryEvery   = 2 * time.Second
 )
 
+// notYet is what etcd says to a change of its members while some of them have not
+// been connected to one another for 5 s: after a start, an election, another change.
+const (
+	notYet      = "unhealthy cluster"
+	notYetLimit = 30 * time.Second
+)
+
 // Reach proves that a new host reaches the members, before anything is changed:
 // what listens there answers, and names are known on both sides.
 func (k *Making) Reach(a *Addition, gone ...Leaving) {
@@ -108,7 +115,7 @@ func (k *Making) takeOut(asker Host, n Newcomer) *change.Exec {
 	q.Field, q.Hex, q.What = "ID", true, "the ID of "+n.Name
 	return &change.Exec{
 		Argv:  asker.State.Instance.Ctl.MemberRemove(asker.State.Instance.Endpoint, "{member}"),
-		Words: map[string]change.Query{"member": q}, Limit: commandLimit, Class: change.Disruptive,
+		Words: map[string]change.Query{"member": q}, Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
 		Done:    &change.Probe{Find: k.member(asker, n.PeerURL), Absent: true},
 		Purpose: "member remove " + n.Name,
 	}
@@ -182,6 +189,8 @@ func (k *Making) install(a *Addition, g Growth, donor Host) error {
 			changes = append(changes, &change.Dir{Path: dropDir, Before: reader.File{Path: dropDir}, Attr: change.Attr{Mode: mode(0o755)}, Force: true})
 		}
 		changes = append(changes, write(m.Drop, drop, change.Attr{Mode: mode(0o644), Owner: "root", Group: "root"}), &change.Unit{DaemonReload: true})
+	} else if a.Host.owes(dropFile, func(c change.Change) bool { u, ok := c.(*change.Unit); return ok && u.DaemonReload }) {
+		changes = append(changes, &change.Unit{DaemonReload: true})
 	}
 	open, _, _ := openPorts(m, g.Firewall)
 	changes = append(append(changes, open...), a.folder(a.DataDir, "member", k.View.Now))
@@ -235,7 +244,7 @@ func (k *Making) join(a *Addition, asker Host) {
 	}
 	in := asker.State.Instance
 	k.On("member "+a.Name, asker.Name, &change.Exec{
-		Argv: in.Ctl.MemberAdd(in.Endpoint, a.Name, a.PeerURL, a.Learner), Limit: commandLimit, Class: change.Disruptive,
+		Argv: in.Ctl.MemberAdd(in.Endpoint, a.Name, a.PeerURL, a.Learner), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
 		Done:    &change.Probe{Find: k.member(asker, a.PeerURL)},
 		Purpose: fmt.Sprintf("add %s %s at %s", how, a.Name, a.PeerURL),
 		Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/facts"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
@@ -21,10 +22,23 @@ type Host struct {
 	Err    error
 	Facts  facts.Host
 	State  State
+	Made   []change.Change // by an earlier controller of the run
 }
 
 // In tells whether the host is in a group.
 func (h Host) In(group string) bool { return slices.Contains(h.Groups, group) }
+
+// owes tells that the run has written a file here, and has not done since what
+// makes it count: its controller was killed in between.
+func (h Host) owes(path string, done func(change.Change) bool) (owed bool) {
+	for _, c := range h.Made {
+		if w, ok := c.(*change.Write); ok && w.Path == path {
+			owed = true
+		}
+		owed = owed && !done(c)
+	}
+	return owed
+}
 
 // View is the whole cluster as its hosts tell it.
 type View struct {

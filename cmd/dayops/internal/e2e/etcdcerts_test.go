@@ -71,7 +71,7 @@ func (r *rolling) fresh(t *testing.T, old map[string]string) {
 		require.Equal(t, 2, strings.Count(now, "600 etcd:etcd"), "%s: %s", host, now)
 		require.Equal(t, 2, strings.Count(now, ".crt: OK"), "%s: %s", host, now)
 	}
-	require.Empty(t, strings.TrimSpace(on(t, r.h[0], "ls -d /etc/etcd/generated_certs/etcd-*-20* 2>/dev/null; :")), "no key stays with the authority")
+	require.Empty(t, strings.TrimSpace(on(t, r.h[0], "ls -d /etc/etcd/generated_certs/.dayops* 2>/dev/null; :")), "no key stays with the authority")
 	r.well()
 }
 
