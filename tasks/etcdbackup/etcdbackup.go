@@ -5,71 +5,19 @@ package etcdbackup
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path"
-	"strings"
-	"time"
 
 	"github.com/dayops/dayops/engine/change"
-	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/store"
-	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdsave"
 )
 
-// Kind is that of the sets in a store.
-const Kind = "etcd_backup"
-
-// Names of the artefacts beside store.FilesName.
-const (
-	SnapshotName = "snapshot.db"
-	V2Name       = "v2.tar.gz"
+// Params are the parameters of etcd_backup, State what one host says about its member.
+type (
+	Params = etcdsave.Params
+	State  = etcdsave.State
 )
-
-// Modes.
-const (
-	live = "live"
-	cold = "cold"
-)
-
-// Params are the parameters of etcd_backup.
-type Params struct {
-	etcd.Places `yaml:",inline"`
-	BackupDir   string              `yaml:"backup_dir" default:"./backups" doc:"folder of the control machine, relative to the working folder; each member's set lies in HOST/TIME below it"`
-	Mode        string              `yaml:"mode" default:"live" enum:"live,cold" doc:"live: a snapshot of a running member; cold: the member is stopped while its data is copied, then started"`
-	Member      string              `yaml:"member" doc:"name of the member, or of its host, whose data is taken; chosen by itself when not given"`
-	Timeout     strictyaml.Duration `yaml:"timeout" default:"15m" doc:"limit for making the snapshot, and for the v2 store"`
-	StagingDir  string              `yaml:"staging_dir" doc:"folder of the host where the snapshot lies until it is home, private and for that time only; found by itself when not given"`
-	MaxLag      int                 `yaml:"max_lag" default:"1000" doc:"raft entries that a member may be behind the leader, or behind in applying them, to be chosen"`
-}
-
-// Validate checks what the tags cannot say.
-func (p *Params) Validate() error {
-	switch {
-	case p.BackupDir == "" || strings.HasPrefix(p.BackupDir, "~"):
-		return fmt.Errorf("backup_dir: %q; write the whole path, ~ means nothing here", p.BackupDir)
-	case p.StagingDir != "" && (!path.IsAbs(p.StagingDir) || path.Clean(p.StagingDir) == "/"):
-		return fmt.Errorf("staging_dir: %q is no absolute path of a folder", p.StagingDir)
-	case p.Timeout < strictyaml.Duration(time.Second):
-		return errors.New("timeout: less than a second")
-	case p.MaxLag < 0:
-		return errors.New("max_lag is below 0")
-	}
-	return p.Places.Validate()
-}
-
-// State is what one host says about its member.
-type State struct {
-	Found    bool
-	Instance etcd.Instance
-	Live     etcd.Live `plan:"volatile"`
-	View     etcd.View `plan:"volatile"` // of the leader's host alone
-	Places   []place   `plan:"volatile"` // where a snapshot may be staged, best first
-	DataRoom room      `plan:"volatile"`
-	V2Bytes  int64     `plan:"volatile"` // of what a copy of the v2 store reads
-	Stale    []string  `plan:"volatile"` // staging folders that runs which died left
-}
 
 // Define is the task.
 func Define() *task.Definition {
@@ -89,7 +37,7 @@ With authentication on, the certificate's name must be that of a user with the r
 `,
 		Kind: func(Params) task.Kind { return task.Action },
 		MaxRisk: func(p Params) change.Risk {
-			if p.Mode == cold {
+			if p.Mode == etcdsave.Cold {
 				return change.Disruptive
 			}
 			return change.Safe
@@ -110,38 +58,13 @@ func (backup) Check(ctx context.Context, r task.Reader, p Params) (s State, err 
 	if s.Live, err = etcd.Look(ctx, r, s.Instance); err != nil {
 		return s, err
 	}
-	if st := s.Live.Status; st != nil && st.Leader == st.MemberID && st.Leader != 0 {
-		version, _ := etcd.ParseVersion(st.Version)
-		if s.View, err = etcd.Survey(ctx, r, s.Instance, s.Live, version.HasHashKV() && s.Live.Tool.HasHashKV()); err != nil {
-			return s, err
-		}
-	}
-	if s.Live.V2.Data {
-		if s.V2Bytes, err = sizeOf(ctx, r, s.Instance); err != nil {
-			return s, err
-		}
-	}
-	return s, s.rooms(ctx, r, p)
+	s.Store, err = etcdsave.Look(ctx, r, s.Instance, s.Live, p.StagingDir)
+	return s, err
 }
 
-// sizeOf sums what a copy of the v2 store reads: the log and the snapshots.
-func sizeOf(ctx context.Context, r task.Reader, in etcd.Instance) (n int64, err error) {
-	wal := in.WALDir
-	if wal == "" {
-		wal = path.Join(in.DataDir, "member", "wal")
-	}
-	for _, dir := range []string{wal, path.Join(in.DataDir, "member", "snap")} {
-		files, err := r.List(ctx, reader.Literal(dir))
-		if err != nil {
-			return 0, err
-		}
-		for _, f := range files {
-			if f.Type == reader.Regular && path.Base(f.Path) != "db" {
-				n += f.Size
-			}
-		}
-	}
-	return n, nil
+// Plan takes the configuration of every member in the play, and the data of one.
+func (backup) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
+	return etcdsave.Plan(in), nil
 }
 
 // Verify reads each set again from the disk. What snapshot.db is worth was

@@ -13,7 +13,13 @@ import (
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdsave"
 	"github.com/dayops/dayops/tasks/tasktest"
+)
+
+type (
+	input = task.ClusterInput[Params, State]
+	host  = task.HostInput[Params, State]
 )
 
 var now = time.Date(2026, 11, 22, 3, 12, 7, 0, time.UTC)
@@ -27,8 +33,8 @@ func decode(t *testing.T, text string) Params {
 	return p.(Params)
 }
 
-func roomy() []place {
-	return []place{{Dir: "/var/lib/dayops", Room: room{Mount: "/", Type: "ext4", Free: 1 << 30}}}
+func roomy() []etcdsave.Place {
+	return []etcdsave.Place{{Dir: "/var/lib/dayops", Room: etcdsave.Room{Mount: "/", Type: "ext4", Free: 1 << 30}}}
 }
 
 // three are three healthy members; the first leads, the second is one entry behind it, the third level.
@@ -48,11 +54,11 @@ func three(t *testing.T, params string) []host {
 	for i, n := range names {
 		st := etcd.Status{ClusterID: 7, MemberID: uint64(i + 1), Version: "3.4.23", DBSize: 1 << 20, Leader: 1, Index: 100000, Applied: 100000, Term: 2, Revision: 40}
 		tool, _ := etcd.ParseVersion("3.4.23")
-		s := State{Found: true, Places: roomy(), DataRoom: room{Mount: "/"},
+		s := State{Found: true, Store: etcdsave.Store{Places: roomy(), DataRoom: etcdsave.Room{Mount: "/"}},
 			Instance: etcd.Instance{Runtime: etcd.UnitRuntime, Unit: "etcd.service", Active: true, Name: n, DataDir: "/var/lib/etcd", Endpoint: "https://" + n + ":2379"},
 			Live:     etcd.Live{Tool: tool, Status: &st, Members: members, Health: etcd.Health{OK: true}, Keys: 3}}
 		if i == 0 {
-			s.View = seen
+			s.Store.View = seen
 		}
 		out = append(out, host{Groups: []string{"etcd"}, Input: task.Input[Params, State]{Host: n, Target: n, Params: decode(t, params), State: s}})
 	}
@@ -60,12 +66,12 @@ func three(t *testing.T, params string) []host {
 }
 
 func down(h *host) {
-	h.State.Live, h.State.View, h.State.Instance.Active = etcd.Live{Problem: "connection refused", Keys: -1}, etcd.View{}, false
+	h.State.Live, h.State.Store.View, h.State.Instance.Active = etcd.Live{Problem: "connection refused", Keys: -1}, etcd.View{}, false
 }
 
 func leaderless(hosts ...*host) {
 	for _, h := range hosts {
-		h.State.Live.Status.Leader, h.State.Live.Health, h.State.Live.Alarms, h.State.View = 0, etcd.Health{Error: "deadline"}, nil, etcd.View{}
+		h.State.Live.Status.Leader, h.State.Live.Health, h.State.Live.Alarms, h.State.Store.View = 0, etcd.Health{Error: "deadline"}, nil, etcd.View{}
 	}
 }
 
@@ -94,9 +100,9 @@ func TestChoice(t *testing.T) {
 	}{
 		{"the follower that is nearest", "{}", func(h []host) []host { return h }, "c", nil},
 		{"by name", "{member: b}", func(h []host) []host { return h }, "b", nil},
-		{"by name, who lags", "{member: b}", func(h []host) []host { h[0].State.View.Status[1].Index = 90000; return h },
+		{"by name, who lags", "{member: b}", func(h []host) []host { h[0].State.Store.View.Status[1].Index = 90000; return h },
 			refused("a: not asked for (member: b); b: it is 10000 raft entries behind the leader (max_lag 1000); c: not asked for (member: b)"), nil},
-		{"never one that lags", "{max_lag: 10}", func(h []host) []host { h[0].State.View.Status[2].Index -= 11; return h }, "b", nil},
+		{"never one that lags", "{max_lag: 10}", func(h []host) []host { h[0].State.Store.View.Status[2].Index -= 11; return h }, "b", nil},
 		{"nor one that has much to apply", "{max_lag: 10}", func(h []host) []host { h[2].State.Live.Status.Applied -= 11; return h }, "b", nil},
 		{"nor a corrupt one", "{}", func(h []host) []host { return alarm(h, 3, "CORRUPT") }, "b", []string{" alarm CORRUPT of member 3"}},
 		{"nor a learner", "{}", func(h []host) []host { h[2].State.Live.Status.Learner = true; return h }, "b", nil},
@@ -108,17 +114,17 @@ func TestChoice(t *testing.T) {
 		}, "b", nil},
 		{"nor one that is down", "{}", func(h []host) []host { down(&h[2]); return h }, "b", []string{"c member c does not answer: connection refused; its configuration is taken"}},
 		{"nor one that is unhealthy", "{}", func(h []host) []host { h[2].State.Live.Health.OK = false; return h }, "b", nil},
-		{"nor one whose data differs", "{}", func(h []host) []host { h[0].State.View.Hashes[2].Hash = 9; return h }, "b",
+		{"nor one whose data differs", "{}", func(h []host) []host { h[0].State.Store.View.Hashes[2].Hash = 9; return h }, "b",
 			[]string{" member 3: its data differs from the other members' at revision 40 (hash 00000009)"}},
 		{"the leader, if there is no other", "{}", func(h []host) []host { down(&h[1]); down(&h[2]); return h }, "a",
 			[]string{"b member b does not answer: connection refused; its configuration is taken", "c member c does not answer: connection refused; its configuration is taken"}},
 		{"of a cluster of one", "{}", func(h []host) []host {
-			h[0].State.Live.Members, h[0].State.View.Status, h[0].State.View.Hashes = h[0].State.Live.Members[:1], h[0].State.View.Status[:1], h[0].State.View.Hashes[:1]
+			h[0].State.Live.Members, h[0].State.Store.View.Status, h[0].State.Store.View.Hashes = h[0].State.Live.Members[:1], h[0].State.Store.View.Status[:1], h[0].State.Store.View.Hashes[:1]
 			return h[:1]
 		}, "a", nil},
 		{"nobody is right when two differ", "{}", func(h []host) []host {
-			h[0].State.View.Hashes = h[0].State.View.Hashes[:2]
-			h[0].State.View.Hashes[1].Hash = 9
+			h[0].State.Store.View.Hashes = h[0].State.Store.View.Hashes[:2]
+			h[0].State.Store.View.Hashes[1].Hash = 9
 			down(&h[2])
 			return h
 		}, refused("a: its data differs from the other members' at revision 40 (hash 00000001); b: its data differs from the other members' at revision 40 (hash 00000009); c: it does not answer: connection refused"), nil},
@@ -130,12 +136,12 @@ func TestChoice(t *testing.T) {
 			return h
 		}, "c", []string{" alarm NOSPACE of member 1", " alarm NOSPACE of member 2", " alarm NOSPACE of member 3"}},
 		{"no full one, if others are not", "{}", func(h []host) []host { return alarm(h, 3, "NOSPACE") }, "b", []string{" alarm NOSPACE of member 3"}},
-		{"no room", "{}", func(h []host) []host { h[2].State.Places[0].Room.Free = 10 << 20; return h }, "b", nil},
+		{"no room", "{}", func(h []host) []host { h[2].State.Store.Places[0].Room.Free = 10 << 20; return h }, "b", nil},
 		{"no room at all", "{}", func(h []host) []host {
 			for i := range h {
-				h[i].State.Places[0].Room.Free = 10 << 20
+				h[i].State.Store.Places[0].Room.Free = 10 << 20
 			}
-			h[2].State.Places = nil
+			h[2].State.Store.Places = nil
 			return h
 		}, refused("a: no room to stage it: 18 MiB needed, /var/lib/dayops has 10 MiB; make room, or give staging_dir; " +
 			"b: no room to stage it: 18 MiB needed, /var/lib/dayops has 10 MiB; make room, or give staging_dir; c: no folder to stage a snapshot in; give staging_dir"), nil},
@@ -188,15 +194,15 @@ func TestChoice(t *testing.T) {
 func TestPlan(t *testing.T) {
 	h := three(t, "{}")
 	h[1].State.Live.V2 = etcd.V2{Asked: true, Served: true, Data: true}
-	h[2].State.Live.Status.Index, h[0].State.View.Status[2].Index = 10, 10
-	h[0].State.Stale = []string{"/var/tmp/.dayops-staging-20261120T000000Z-1"}
+	h[2].State.Live.Status.Index, h[0].State.Store.View.Status[2].Index = 10, 10
+	h[0].State.Store.Stale = []string{"/var/tmp/.dayops-staging-20261120T000000Z-1"}
 	p, err := backup{}.Plan(input{Hosts: h, Now: now})
 	require.NoError(t, err)
 	require.Equal(t, []string{
 		"a remove the staging folder /var/tmp/.dayops-staging-20261120T000000Z-1",
 		"a bring configuration and certificates to a new backup set in backups/a",
 		"b make the staging folder /var/lib/dayops/.dayops-staging-20261122T031207Z-1 (mode 0700)",
-		"b save a snapshot of b, 1 MiB",
+		"b save a snapshot of b",
 		"b copy the v2 store of b",
 		"b bring the data and configuration and certificates to a new backup set in backups/b",
 		"c bring configuration and certificates to a new backup set in backups/c",
@@ -279,27 +285,6 @@ func TestWords(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestRooms(t *testing.T) {
-	for out, want := range map[string]room{
-		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda       ext4   263112772 32000000 63000000      34% /\n": {"/", "ext4", 63000000 << 10},
-		"Filesystem     Type  1024-blocks Used Available Capacity Mounted on\noverlay fs     overlay   1000  10       990       1% /a b\n":      {"/a b", "overlay", 990 << 10},
-		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\nhost:/x nfs4 - - 12 - /mnt\n":                                   {"/mnt", "nfs4", 12 << 10},
-		"nonsense\n": {}, "": {},
-		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda ext4 1 1 99999999999999999999999 1% /\n": {},
-	} {
-		require.Equal(t, want, parseRoom(out), out)
-	}
-}
-
-func FuzzRoom(f *testing.F) {
-	f.Add("Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda       ext4   263112772 32000000 63000000      34% /\n")
-	f.Fuzz(func(t *testing.T, out string) {
-		if r := parseRoom(out); r.Free < 0 {
-			t.Fatal(r)
-		}
-	})
 }
 
 func TestConformance(t *testing.T) {

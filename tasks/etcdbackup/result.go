@@ -10,6 +10,7 @@ import (
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
+	"github.com/dayops/dayops/tasks/internal/etcdsave"
 )
 
 // Result is what register sees, for each host.
@@ -70,9 +71,9 @@ func (r *Result) fill(facts map[string]string) {
 		*to, _ = strconv.ParseInt(facts[name], 10, 64)
 	}
 	if r.Hash != "" {
-		r.Snapshot = r.Path + "/" + SnapshotName
+		r.Snapshot = r.Path + "/" + etcdsave.SnapshotName
 		if r.Data == "v2 and v3" || r.Data == "v2 only" {
-			r.V2 = r.Path + "/" + V2Name
+			r.V2 = r.Path + "/" + etcdsave.V2Name
 		}
 	}
 }

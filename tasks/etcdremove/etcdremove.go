@@ -16,19 +16,23 @@ import (
 
 // Params are the parameters of etcd_remove.
 type Params struct {
-	etcd.Places `yaml:",inline"`
-	Member      string              `yaml:"member" required:"true" doc:"name of the member, its ID, or its host as the inventory or its URLs have it"`
-	Yes         bool                `yaml:"yes_i_know" default:"false" doc:"also from a cluster of two, which leaves one with nothing to spare"`
-	MaxSpread   strictyaml.Duration `yaml:"max_spread" default:"1s" doc:"clocks further apart are refused; 0 is never"`
-	Masters     bool                `yaml:"masters" default:"true" doc:"bring etcdClientInfo.urls (or --etcd-servers) of all masters up to date and restart their API servers, one after the other"`
-	Flannel     bool                `yaml:"flannel" default:"true" doc:"bring FLANNEL_ETCD_ENDPOINTS up to date on all hosts that have it"`
-	Inventory   bool                `yaml:"inventory" default:"true" doc:"take the host out of the group etcd in the inventory's file, the old file is kept"`
+	etcd.Places           `yaml:",inline"`
+	etcdmember.SaveParams `yaml:",inline"`
+	Member                string              `yaml:"member" required:"true" doc:"name of the member, its ID, or its host as the inventory or its URLs have it"`
+	Yes                   bool                `yaml:"yes_i_know" default:"false" doc:"also from a cluster of two, which leaves one with nothing to spare"`
+	MaxSpread             strictyaml.Duration `yaml:"max_spread" default:"1s" doc:"clocks further apart are refused; 0 is never"`
+	Masters               bool                `yaml:"masters" default:"true" doc:"bring etcdClientInfo.urls (or --etcd-servers) of all masters up to date and restart their API servers, one after the other"`
+	Flannel               bool                `yaml:"flannel" default:"true" doc:"bring FLANNEL_ETCD_ENDPOINTS up to date on all hosts that have it"`
+	Inventory             bool                `yaml:"inventory" default:"true" doc:"take the host out of the group etcd in the inventory's file, the old file is kept"`
 }
 
 // Validate checks what the tags cannot say.
 func (p *Params) Validate() error {
 	if p.Member == "" {
 		return fmt.Errorf("member is empty")
+	}
+	if err := p.SaveParams.Validate(); err != nil {
+		return err
 	}
 	return p.Places.Validate()
 }
@@ -42,6 +46,7 @@ func Define() *task.Definition {
 		Name: "etcd_remove",
 		Doc:  "Takes a member out of an etcd cluster, whether its host still runs or not.",
 		Long: `The arithmetic comes first: what is refused would leave the cluster without a quorum, "3 voters, 2 healthy; removing etcd-2 leaves 1, 2 are needed". Other members may be down as long as it holds. From a cluster of two it needs yes_i_know.
+Then the cluster is backed up as etcd_backup does it, verified in backup_dir; if that fails nothing is changed (backup: no goes without).
 The member is found by its name, its host or its ID. If it lives, the leadership is moved away from it first (from 3.3 on; before, an election follows). Then it is removed, its etcd is stopped and kept from starting again, and its data are moved aside beside where they were. A host that cannot be read is left as it is, and told.
 Then it is taken out of ETCD_INITIAL_CLUSTER of the others (nothing is restarted for that), of the API servers' lists on all masters, one restart after the other, of flannel's on all hosts, and out of the group etcd in the inventory's file. What cannot be edited with certainty is printed and left.
 A removal cannot be undone: etcd never takes an ID back. Add the host again with etcd_scaleup. Needs root: become: yes.`,
@@ -69,7 +74,7 @@ func (remove) Check(ctx context.Context, r task.Reader, p Params) (State, error)
 type Result = etcdmember.Was
 
 // Result tells about one host.
-func (remove) Result(in task.Input[Params, State], _ task.Outcome) any { return in.State.Was() }
+func (remove) Result(in task.Input[Params, State], out task.Outcome) any { return in.State.Was(out) }
 
 // Plan is the way from the cluster as it is to the one without the member.
 func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
@@ -92,6 +97,9 @@ func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
 	f.Even(etcd.Count(etcdmember.Without(v.Members, l)))
 	k := &etcdmember.Making{View: v, Excused: l.Lost(v)}
 	swap := v.Swapping(nil, []etcdmember.Departed{l.Departed})
+	if !l.Gone {
+		k.Backup(&f, p.SaveParams)
+	}
 	k.Shrink(&f, l)
 	k.Quiet(&f, l)
 	k.Initial(&f, swap)

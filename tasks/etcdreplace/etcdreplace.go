@@ -32,7 +32,7 @@ func Define() *task.Definition {
 	return task.DefineCluster(task.Spec[Params]{
 		Name: "etcd_replace",
 		Doc:  "Puts the host of the group new_etcd in the place of an etcd member, dead or alive.",
-		Long: `A member that lives is replaced by adding the new one first; it is removed when the new one is healthy. A dead one is removed first: adding while one is down costs a small cluster its quorum. A majority of the others must be up all the time, and the arithmetic is told before.
+		Long: `A member that lives is replaced by adding the new one first; it is removed when the new one is healthy. A dead one is removed first: adding while one is down costs a small cluster its quorum. A majority of the others must be up all the time, and the arithmetic is told before. As with etcd_scaleup a backup comes before the first change, or nothing is changed.
 The new host is judged and added as etcd_scaleup does it, the old one is removed as etcd_remove does it: see there. The API servers' and flannel's lists and the inventory's file change once, for both.
 If the new member does not come up, it and its host are taken back: a living member stays then; a dead one stays removed, for a removal cannot be undone. Once the new member is healthy, nothing is taken back any more; what fails then is finished by dayops resume --retry-failed.
 Exactly one host is in the group new_etcd, or --limit leaves one of it. Needs root: become: yes.`,
@@ -60,4 +60,4 @@ func (replace) Check(ctx context.Context, r task.Reader, p Params) (State, error
 type Result = etcdmember.Was
 
 // Result tells about one host.
-func (replace) Result(in task.Input[Params, State], _ task.Outcome) any { return in.State.Was() }
+func (replace) Result(in task.Input[Params, State], out task.Outcome) any { return in.State.Was(out) }

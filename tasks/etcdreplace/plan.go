@@ -82,6 +82,9 @@ func stages(k *etcdmember.Making, f etcdmember.Findings, old etcdmember.Leaving,
 	swap := v.Swapping([]*etcdmember.Addition{a}, []etcdmember.Departed{old.Departed})
 	moves := append(old.Regroup(v), etcdmember.Regroup{Host: a.Host.Name, From: "new_etcd", To: "etcd"})
 	k.Reach(a, old)
+	if !a.Member && !a.Begun || !old.Gone {
+		k.Backup(&f, p.SaveParams)
+	}
 	correct()
 	var before []func()
 	if !first { // when all is ready for the new one, and no earlier

@@ -195,3 +195,41 @@ func TestParameters(t *testing.T) {
 		require.ErrorContains(t, err, want, text)
 	}
 }
+
+// The membership changes on a backup, or as told without one; where no member's
+// data can be taken nothing is planned. What has been begun stood on one.
+func TestBackup(t *testing.T) {
+	all := func() []membertest.Host {
+		return append(membertest.Cluster(3, "3.4.23"), membertest.Spare("etcd-3", "192.168.55.21", "3.4.23-1.el7"))
+	}
+	names := func(p task.Plan) (out []string) {
+		for _, s := range p.Stages {
+			out = append(out, s.Name)
+		}
+		return out
+	}
+	require.Equal(t, []string{"reach etcd-3", "backup", "certs for etcd-3"}, names(planned(t, "{}", all()))[:3])
+
+	p := planned(t, "{backup: no}", all())
+	require.NotContains(t, names(p), "backup")
+	require.Contains(t, membertest.Show(p), "warn  the membership changes without a backup")
+
+	full := all()
+	for i := range 3 {
+		full[i].State.Store.Places[0].Room.Free = 1 << 20
+	}
+	p = planned(t, "{}", full)
+	require.Empty(t, p.Changes())
+	require.Contains(t, membertest.Show(p), "FAIL  no member's data can be taken: master-0: no room to stage it")
+
+	begun := all()
+	for i := range 3 {
+		begun[i].State.Live.Members = append(begun[i].State.Live.Members, etcd.Member{ID: 99, Learner: true, PeerURLs: []string{"https://192.168.55.21:2380"}})
+	}
+	require.NotContains(t, names(planned(t, "{}", begun)), "backup")
+
+	n, err := strictyaml.Parse("test.yml", []byte("{backup_dir: ~/x}"))
+	require.NoError(t, err)
+	_, err = Define().Decode(n, nil)
+	require.ErrorContains(t, err, "write the whole path")
+}

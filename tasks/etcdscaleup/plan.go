@@ -1,6 +1,8 @@
 package etcdscaleup
 
 import (
+	"slices"
+
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
@@ -73,6 +75,9 @@ func stages(k *etcdmember.Making, f etcdmember.Findings, add []*etcdmember.Addit
 	asker := v.Asker()
 	for _, a := range add {
 		k.Reach(a)
+	}
+	if len(correct) > 0 || slices.ContainsFunc(add, func(a *etcdmember.Addition) bool { return !a.Member && !a.Begun }) {
+		k.Backup(&f, p.SaveParams)
 	}
 	k.On("peer URLs", asker.Name, correct...)
 	for _, a := range add {

@@ -15,6 +15,7 @@ import (
 // GrowParams are the parameters of tasks that add members.
 type GrowParams struct {
 	etcd.Places `yaml:",inline"`
+	SaveParams  `yaml:",inline"`
 	Address     string              `yaml:"address" doc:"address of the new host for its URLs and certificates; when not given, its one in a network of the members, else its default one"`
 	DataDir     string              `yaml:"data_dir" default:"/var/lib/etcd" doc:"folder of the new member's data"`
 	WALDir      string              `yaml:"wal_dir" doc:"folder of the new member's write-ahead log; within the data when not given"`
@@ -44,6 +45,9 @@ func (p *GrowParams) Validate() error {
 	}
 	if p.Promote <= 0 || p.Health <= 0 {
 		return errors.New("promote_limit and health_limit are more than 0")
+	}
+	if err := p.SaveParams.Validate(); err != nil {
+		return err
 	}
 	return p.Places.Validate()
 }

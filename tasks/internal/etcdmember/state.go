@@ -17,6 +17,7 @@ import (
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/etcdca"
+	"github.com/dayops/dayops/tasks/internal/etcdsave"
 )
 
 // Where openshift-ansible keeps a member's settings and certificates.
@@ -40,6 +41,7 @@ type State struct {
 	Authority    etcdca.Authority // where there is one
 	Room         Room             // of a host without a member that answers
 	Rest         Rest
+	Store        etcdsave.Store `plan:"volatile"` // what a backup of a member that answers needs to know
 }
 
 // Certificate is one file of a member; Problem says why it does not serve.
@@ -84,6 +86,11 @@ func Look(ctx context.Context, r task.Reader, l Looking) (s State, err error) {
 	}
 	if s.Live.Status == nil && l.Room {
 		if s.Room, err = look(ctx, r, l.DataDir, l.WALDir); err != nil {
+			return s, err
+		}
+	}
+	if s.Live.Status != nil {
+		if s.Store, err = etcdsave.Look(ctx, r, s.Instance, s.Live, ""); err != nil {
 			return s, err
 		}
 	}
@@ -180,15 +187,16 @@ type File struct {
 
 // Was is what register sees of a host whose member goes, or may go.
 type Was struct {
-	Msg  string `yaml:"msg" doc:"one line"`
-	Name string `yaml:"name" doc:"name of the member that the host had before the step"`
+	Msg    string `yaml:"msg" doc:"one line"`
+	Name   string `yaml:"name" doc:"name of the member that the host had before the step"`
+	Backup string `yaml:"backup" doc:"folder of the backup set that was made of it; empty where none was"`
 }
 
 // Was tells which member the host had.
-func (s State) Was() Was {
-	w := Was{Name: s.Instance.Name}
+func (s State) Was(out task.Outcome) Was {
+	w := Was{Name: s.Instance.Name, Backup: Saved(out)}
 	if s.Runs() {
-		w.Msg = fmt.Sprintf("member %s, etcd %s", w.Name, s.Live.Status.Version)
+		w.Msg = fmt.Sprintf("member %s, etcd %s", w.Name, s.Live.Status.Version) + SavedIn(w.Backup)
 	}
 	return w
 }

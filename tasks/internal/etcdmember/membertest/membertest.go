@@ -13,6 +13,7 @@ import (
 	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/etcdca"
 	"github.com/dayops/dayops/tasks/internal/etcdmember"
+	"github.com/dayops/dayops/tasks/internal/etcdsave"
 )
 
 // Now is when plans are made.
@@ -44,6 +45,7 @@ func Cluster(n int, version string) []Host {
 			Certificates: []etcdmember.Certificate{{Path: "/etc/etcd/peer.crt", NotAfter: Now().AddDate(1, 0, 0)}},
 			Data:         []reader.File{{Path: "/var/lib/etcd/member", Exists: true, Type: reader.Directory, Mode: 0o700}},
 			Conf:         conf(members),
+			Store:        etcdsave.Store{Places: []etcdsave.Place{{Dir: "/var/lib/dayops", Room: etcdsave.Room{Mount: "/", Type: "ext4", Free: 38 << 30}}}},
 			Rest:         rest(members)}
 		if i == 0 {
 			s.Authority = etcdca.Authority{Found: true, Dir: etcdca.Dir, Cert: file("/etc/etcd/ca/ca.crt"), Days: 1825, OpenSSL: true}

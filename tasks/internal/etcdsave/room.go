@@ -1,4 +1,4 @@
-package etcdbackup
+package etcdsave
 
 import (
 	"context"
@@ -13,19 +13,20 @@ import (
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/etcd"
 )
 
-// room is a file system as df has it.
-type room struct {
+// Room is a file system as df has it.
+type Room struct {
 	Mount string // where it is mounted
 	Type  string
 	Free  int64 // bytes
 }
 
-// place is a folder where a snapshot may be staged.
-type place struct {
+// Place is a folder where a snapshot may be staged.
+type Place struct {
 	Dir  string
-	Room room
+	Room Room
 	Made bool // the folder is there; else dayops makes it
 }
 
@@ -33,17 +34,17 @@ type place struct {
 func stagingPlaces() []string { return []string{"/var/lib/dayops", "/var/tmp", "/root", "/tmp"} }
 
 // rooms finds where a snapshot may be staged and how much room there is.
-func (s *State) rooms(ctx context.Context, r task.Reader, p Params) error {
+func (s *Store) rooms(ctx context.Context, r task.Reader, in etcd.Instance, staging string) error {
 	dirs := stagingPlaces()
-	if inside := s.Instance.Inside(); inside != "" {
+	if inside := in.Inside(); inside != "" {
 		dirs = []string{inside}
 	}
-	if p.StagingDir != "" {
-		dirs = []string{path.Clean(p.StagingDir)}
+	if staging != "" {
+		dirs = []string{path.Clean(staging)}
 	}
 	ask := slices.Clone(dirs)
-	if path.IsAbs(s.Instance.DataDir) && !slices.Contains(ask, s.Instance.DataDir) {
-		ask = append(ask, s.Instance.DataDir)
+	if path.IsAbs(in.DataDir) && !slices.Contains(ask, in.DataDir) {
+		ask = append(ask, in.DataDir)
 	}
 	at, err := existing(ctx, r, ask)
 	if err != nil {
@@ -58,16 +59,16 @@ func (s *State) rooms(ctx context.Context, r task.Reader, p Params) error {
 		if err != nil {
 			return err
 		}
-		if dir == s.Instance.DataDir {
+		if dir == in.DataDir {
 			s.DataRoom = room
 		}
 		// What lies in memory is no place for a database.
-		if slices.Contains(dirs, dir) && (p.StagingDir != "" || room.Type != "tmpfs" && room.Type != "ramfs") {
-			s.Places = append(s.Places, place{Dir: dir, Room: room, Made: f == dir})
+		if slices.Contains(dirs, dir) && (staging != "" || room.Type != "tmpfs" && room.Type != "ramfs") {
+			s.Places = append(s.Places, Place{Dir: dir, Room: room, Made: f == dir})
 		}
 	}
-	elsewhere := func(x place) bool { return x.Room.Mount != s.DataRoom.Mount }
-	slices.SortStableFunc(s.Places, func(a, b place) int {
+	elsewhere := func(x Place) bool { return x.Room.Mount != s.DataRoom.Mount }
+	slices.SortStableFunc(s.Places, func(a, b Place) int {
 		switch {
 		case elsewhere(a) == elsewhere(b):
 			return 0
@@ -111,30 +112,30 @@ func existing(ctx context.Context, r task.Reader, dirs []string) (map[string]str
 
 var dfLine = regexp.MustCompile(`(?m)^.*\s(\S+)\s+(?:\d+|-)\s+(?:\d+|-)\s+(\d+)\s+(?:\d+%|-)\s+(/.*)$`)
 
-func roomOf(ctx context.Context, r task.Reader, dir string) (room, error) {
+func roomOf(ctx context.Context, r task.Reader, dir string) (Room, error) {
 	res, err := r.Probe(ctx, "df", "-PT", dir)
 	if err != nil {
-		return room{}, err
+		return Room{}, err
 	}
 	return parseRoom(res.Stdout.String()), nil
 }
 
 // parseRoom reads df -PT of one path: source, type, KiB, used, free, per cent, mount.
-func parseRoom(out string) room {
+func parseRoom(out string) Room {
 	m := dfLine.FindStringSubmatch(out)
 	if m == nil {
-		return room{}
+		return Room{}
 	}
 	kib, err := strconv.ParseInt(m[2], 10, 53)
 	if err != nil {
-		return room{}
+		return Room{}
 	}
-	return room{Mount: m[3], Type: m[1], Free: kib << 10}
+	return Room{Mount: m[3], Type: m[1], Free: kib << 10}
 }
 
 // stale lists staging folders that dead runs left. One of a run that lives is
 // gone, or is not in this list, when this run has the host's lock.
-func (s *State) stale(ctx context.Context, r task.Reader, dirs []string) error {
+func (s *Store) stale(ctx context.Context, r task.Reader, dirs []string) error {
 	var globs []string
 	for _, d := range dirs {
 		globs = append(globs, reader.Literal(d)+"/"+change.StagingGlob)

@@ -1,4 +1,4 @@
-package etcdbackup
+package etcdsave
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 // choice is the member whose data is taken.
 type choice struct {
 	host     host
-	place    place
+	place    Place
 	lag      uint64 // raft entries behind the leader
 	leader   bool
 	degraded string // why the data may lack what the cluster had committed
@@ -64,7 +64,7 @@ func view(hosts []host) *cluster {
 	}
 	c.sum = etcd.Count(c.members)
 	if c.leader != nil {
-		c.hashes(c.leader.State.View)
+		c.hashes(c.leader.State.Store.View)
 	}
 	return c
 }
@@ -74,7 +74,7 @@ func (c *cluster) answersLeader(m etcd.Member) bool {
 	if c.leader == nil || slices.ContainsFunc(c.hosts, func(h host) bool { return h.State.Live.Status != nil && h.State.Live.Status.MemberID == m.ID }) {
 		return false
 	}
-	return slices.ContainsFunc(c.leader.State.View.Status, func(s etcd.Status) bool { return s.MemberID == m.ID && s.Leader != 0 })
+	return slices.ContainsFunc(c.leader.State.Store.View.Status, func(s etcd.Status) bool { return s.MemberID == m.ID && s.Leader != 0 })
 }
 
 // quorum is lost when no member knows a leader. That none is healthy says less:
@@ -129,6 +129,9 @@ func (c *cluster) choose(among []host, p Params) (*choice, []refusal) {
 		if lost {
 			return cmp.Compare(b.host.State.Live.Status.Index, a.host.State.Live.Status.Index)
 		}
+		if p.Steady {
+			return cmp.Or(rank(a.leader)-rank(b.leader), rank(c.noSpace(a.host))-rank(c.noSpace(b.host)))
+		}
 		return cmp.Or(rank(a.leader)-rank(b.leader), rank(c.noSpace(a.host))-rank(c.noSpace(b.host)), cmp.Compare(a.lag, b.lag))
 	})
 	if len(fit) == 0 {
@@ -161,7 +164,7 @@ func (c *cluster) unfit(h host, p Params, lost bool) string {
 		return c.odd[st.MemberID]
 	case len(c.members) > 0 && !slices.ContainsFunc(c.members, func(m etcd.Member) bool { return m.ID == st.MemberID }):
 		return "it was removed from the cluster"
-	case p.Mode == cold && s.Instance.Runtime != etcd.UnitRuntime && s.Instance.Runtime != etcd.Container:
+	case p.Mode == Cold && s.Instance.Runtime != etcd.UnitRuntime && s.Instance.Runtime != etcd.Container:
 		return "mode cold stops a unit, and it runs as " + string(s.Instance.Runtime) + "; mode live is for it"
 	case lost:
 		return "" // nobody is healthy, and nobody leads
@@ -193,13 +196,13 @@ func (c *cluster) noSpace(h host) bool {
 func (c *cluster) lag(st etcd.Status) uint64 {
 	first, mine := c.first, st.Index
 	if c.leader != nil {
-		for _, s := range c.leader.State.View.Status {
+		for _, s := range c.leader.State.Store.View.Status {
 			if s.MemberID == st.MemberID {
 				first, mine = 0, s.Index
 			}
 		}
 		if first == 0 {
-			for _, s := range c.leader.State.View.Status {
+			for _, s := range c.leader.State.Store.View.Status {
 				first = max(first, s.Index)
 			}
 		}
@@ -211,25 +214,25 @@ func (c *cluster) lag(st etcd.Status) uint64 {
 }
 
 // stage is the best place with room for the member's data.
-func (s State) stage(p Params) (place, string) {
+func (s State) stage(p Params) (Place, string) {
 	need := s.need(p)
 	var short []string
-	for _, x := range s.Places {
+	for _, x := range s.Store.Places {
 		if x.Room.Free >= need {
 			return x, ""
 		}
 		short = append(short, fmt.Sprintf("%s has %s", x.Dir, etcd.Size(x.Room.Free)))
 	}
 	if len(short) == 0 {
-		return place{}, "no folder to stage a snapshot in; give staging_dir"
+		return Place{}, "no folder to stage a snapshot in; give staging_dir"
 	}
-	return place{}, fmt.Sprintf("no room to stage it: %s needed, %s; make room, or give staging_dir", etcd.Size(need), strings.Join(short, ", "))
+	return Place{}, fmt.Sprintf("no room to stage it: %s needed, %s; make room, or give staging_dir", etcd.Size(need), strings.Join(short, ", "))
 }
 
 // need is twice the database, and what the v2 store takes.
 func (s State) need(Params) int64 {
 	const twice, least = 2, 16 << 20
-	n := int64(least) + twice*s.V2Bytes
+	n := int64(least) + twice*s.Store.V2Bytes
 	if st := s.Live.Status; st != nil {
 		n += twice * st.DBSize
 	}

@@ -1,4 +1,4 @@
-package etcdbackup
+package etcdsave
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ type (
 )
 
 // Plan takes the configuration of every member in the play, and the data of one.
-func (backup) Plan(in input) (task.Plan, error) {
+func Plan(in task.ClusterInput[Params, State]) task.Plan {
 	var plan task.Plan
 	say := func(host string, s task.Status, text, hint string) {
 		plan.Findings = append(plan.Findings, task.Finding{Host: host, Status: s, Text: text, Hint: hint})
@@ -43,26 +43,26 @@ func (backup) Plan(in input) (task.Plan, error) {
 		if len(plan.Findings) == 0 {
 			say("", task.Fail, "no etcd found on any host that could be read", "name the etcd hosts in the group etcd, or set config or endpoint")
 		}
-		return plan, nil
+		return plan
 	}
 	id, problem := clusterOf(own)
 	if problem != "" {
 		say("", task.Fail, problem, "back them up one at a time, with --limit")
-		return plan, nil
+		return plan
 	}
 	all = slices.DeleteFunc(all, func(h host) bool { st := h.State.Live.Status; return st != nil && id != 0 && st.ClusterID != id })
 	c := view(all)
 	chosen, not := c.choose(own, own[0].Params)
 	if chosen == nil {
 		say("", task.Fail, "no member's data can be taken: "+reasons(not), "see dayops run etcd-health.yml; the configuration alone is in host_backup with roles: [etcd]")
-		return plan, nil
+		return plan
 	}
 	told(c, chosen, own, say)
 	b := &builder{in: in, c: c, chosen: chosen, plan: &plan}
 	for _, h := range own {
 		b.add(h)
 	}
-	return plan, nil
+	return plan
 }
 
 // clusterOf is the cluster that the play's members belong to; 0 when none says.
@@ -144,7 +144,7 @@ func (b *builder) add(h host) {
 		b.plan.Stages = append(b.plan.Stages, stage)
 	}
 	s := &b.plan.Stages[0]
-	for _, old := range h.State.Stale {
+	for _, old := range h.State.Store.Stale {
 		s.Steps = append(s.Steps, b.step(h, &change.Remove{Path: old, Staging: true}))
 	}
 	tree := settings(h)
@@ -171,12 +171,12 @@ func (b *builder) stage(h host, to *change.SetTarget) []change.Change {
 		to.Missed = append(to.Missed, change.Missed{Path: SnapshotName, Why: b.chosen.degraded})
 	}
 	proof := snapshot.ProofSaved
-	if p.Mode == cold {
+	if p.Mode == Cold {
 		proof = snapshot.ProofCopied
 		out = append(out, coldCopy(h, file, v2, dir)...)
 	} else {
 		out = append(out, &change.Exec{Argv: h.State.Instance.Save(file, p.Timeout.Std()), Limit: p.Timeout.Std() + limitSlack, Staging: true,
-			Done: &change.Probe{Path: file}, Purpose: fmt.Sprintf("save a snapshot of %s, %s", label(h), etcd.Size(h.State.Live.Status.DBSize))})
+			Done: &change.Probe{Path: file}, Purpose: "save a snapshot of " + label(h)})
 		if c := v2Copy(h, v2, dir); c != nil {
 			out = append(out, c)
 		}
