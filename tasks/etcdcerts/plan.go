@@ -91,6 +91,10 @@ func (pl *planner) file(host string, f etcdca.File, renewed bool) {
 		pl.bad(host, task.Fail, "certificate "+f.Path+" "+f.Problem, "see cacert, cert and key of dayops doc etcd_certs")
 		return
 	}
+	if f.Stranger != "" && !renewed {
+		pl.bad(host, task.Fail, "certificate "+f.Path+" "+f.Stranger, "put the right one back: the others refuse this one")
+		return
+	}
 	end := f.NotAfter()
 	left, day := end.Sub(pl.now), end.Format(time.DateOnly)
 	text := fmt.Sprintf("certificate %s (%s) expires in %d days, on %s", f.Path, f.Certs[0].CN, days(end, pl.now), day)

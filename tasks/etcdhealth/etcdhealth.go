@@ -3,17 +3,13 @@ package etcdhealth
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"time"
 
-	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
 )
 
 // Params are the parameters of etcd_health. A limit of 0 is never reached.
@@ -60,16 +56,9 @@ func (p *Params) Validate() error {
 type State struct {
 	Found        bool
 	Instance     etcd.Instance
-	Certificates []Certificate
+	Certificates []etcdca.File
 	Live         etcd.Live `plan:"volatile"`
 	View         etcd.View `plan:"volatile"` // of the leader's host alone
-}
-
-// Certificate is one file; Problem says why there is no time.
-type Certificate struct {
-	Path     string
-	NotAfter time.Time
-	Problem  string
 }
 
 // Define is the task.
@@ -100,8 +89,8 @@ func (health) Check(ctx context.Context, r task.Reader, p Params) (s State, err 
 	if s.Instance, s.Found, err = etcd.Find(ctx, r, p.Places); err != nil || !s.Found {
 		return s, err
 	}
-	for _, path := range s.Instance.Certificates() {
-		s.Certificates = append(s.Certificates, certificate(ctx, r, path))
+	if s.Certificates, err = etcdca.ReadMember(ctx, r, s.Instance); err != nil {
+		return s, err
 	}
 	if s.Live, err = etcd.Look(ctx, r, s.Instance); err != nil {
 		return s, err
@@ -111,44 +100,4 @@ func (health) Check(ctx context.Context, r task.Reader, p Params) (s State, err 
 		s.View, err = etcd.Survey(ctx, r, s.Instance, s.Live, p.Hash && version.HasHashKV() && s.Live.Tool.HasHashKV())
 	}
 	return s, err
-}
-
-// certificate is the earliest end of a file's certificates.
-func certificate(ctx context.Context, r task.Reader, path string) Certificate {
-	const most = 1 << 20
-	c := Certificate{Path: path}
-	data, err := r.ReadFile(ctx, path, most)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		c.Problem = "is not there"
-		return c
-	case err != nil:
-		c.Problem = "cannot be read: " + reader.Printable(err.Error())
-		return c
-	}
-	c.NotAfter, c.Problem = expiry(data)
-	return c
-}
-
-func expiry(data []byte) (end time.Time, problem string) {
-	for {
-		var b *pem.Block
-		if b, data = pem.Decode(data); b == nil {
-			break
-		}
-		if b.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(b.Bytes)
-		if err != nil {
-			return time.Time{}, "is no certificate that can be read"
-		}
-		if end.IsZero() || cert.NotAfter.Before(end) {
-			end = cert.NotAfter
-		}
-	}
-	if end.IsZero() {
-		return end, "has no certificate"
-	}
-	return end, ""
 }

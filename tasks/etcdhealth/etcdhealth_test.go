@@ -11,6 +11,7 @@ import (
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
 	"github.com/dayops/dayops/tasks/tasktest"
 )
 
@@ -41,7 +42,7 @@ func three(t *testing.T, params string) []host {
 	for i, n := range names {
 		st := etcd.Status{ClusterID: 7, MemberID: uint64(i + 1), Version: "3.4.23", DBSize: 1 << 20, DBInUse: 1 << 20, Leader: 1, Index: 100000, Term: 2, Revision: 40}
 		s := State{Found: true, Instance: etcd.Instance{Runtime: etcd.UnitRuntime, Unit: "etcd.service", Active: true, Name: n, Quota: 2 << 30, Endpoint: "https://" + n + ":2379"},
-			Certificates: []Certificate{{Path: "/etc/etcd/peer.crt", NotAfter: now.AddDate(1, 0, 0)}},
+			Certificates: []etcdca.File{{Path: "/etc/etcd/peer.crt", Certs: []etcdca.Certificate{{NotAfter: now.AddDate(1, 0, 0)}}}},
 			Live:         etcd.Live{Status: &st, Members: members, Health: etcd.Health{OK: true, Took: 5 * time.Millisecond}, Keys: 3}}
 		if i == 0 {
 			s.View = view
@@ -123,9 +124,9 @@ func TestJudgements(t *testing.T) {
 		{"latency", "{}", func(h []host) []host { h[1].State.Live.Health.Took = 3 * time.Second; return h },
 			[]string{"b fail a confirmed read takes 3.0 s (limits 250ms, 2s)"}},
 		{"certificates", "{}", func(h []host) []host {
-			h[0].State.Certificates[0].NotAfter = now.Add(-time.Hour)
-			h[1].State.Certificates[0].NotAfter = now.AddDate(0, 0, 6)
-			h[2].State.Certificates[0].NotAfter = now.AddDate(0, 0, 20)
+			h[0].State.Certificates[0].Certs[0].NotAfter = now.Add(-time.Hour)
+			h[1].State.Certificates[0].Certs[0].NotAfter = now.AddDate(0, 0, 6)
+			h[2].State.Certificates[0].Certs[0].NotAfter = now.AddDate(0, 0, 20)
 			return h
 		}, []string{"a fail certificate /etc/etcd/peer.crt expired on 2026-11-22", "b fail certificate /etc/etcd/peer.crt expires in 6 days, on 2026-11-28",
 			"c warn certificate /etc/etcd/peer.crt expires in 20 days, on 2026-12-12"}},

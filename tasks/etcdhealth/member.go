@@ -49,8 +49,8 @@ func (j *judge) allUp() bool {
 // unanswered is what to do about a silent member.
 func unanswered(s State) string {
 	for _, c := range s.Certificates {
-		if c.Problem != "" {
-			return "its certificate " + c.Path + " " + c.Problem
+		if wrong := c.Wrong(); wrong != "" {
+			return "its certificate " + c.Path + " " + wrong
 		}
 	}
 	switch in := s.Instance; {
@@ -126,14 +126,18 @@ func (j *judge) certificates(h host) {
 			j.say(h.Target, task.Fail, "certificate "+c.Path+" "+c.Problem, "see cacert, cert and key of dayops doc etcd_health")
 			continue
 		}
-		left := c.NotAfter.Sub(j.now)
+		if c.Stranger != "" {
+			j.say(h.Target, task.Fail, "certificate "+c.Path+" "+c.Stranger, "put the right one back: etcd reads its own again when it is restarted; members refuse one another")
+		}
+		end := c.NotAfter()
+		left := end.Sub(j.now)
 		switch {
 		case left <= 0:
-			j.say(h.Target, task.Fail, fmt.Sprintf("certificate %s expired on %s", c.Path, c.NotAfter.UTC().Format(time.DateOnly)), "renew it; members refuse one another")
+			j.say(h.Target, task.Fail, fmt.Sprintf("certificate %s expired on %s", c.Path, end.UTC().Format(time.DateOnly)), "renew it; members refuse one another")
 		case left < j.p.MaxExpiry.Std():
-			j.say(h.Target, task.Fail, fmt.Sprintf("certificate %s expires in %d days, on %s", c.Path, left/day, c.NotAfter.UTC().Format(time.DateOnly)), "renew it now")
+			j.say(h.Target, task.Fail, fmt.Sprintf("certificate %s expires in %d days, on %s", c.Path, left/day, end.UTC().Format(time.DateOnly)), "renew it now")
 		case left < j.p.WarnExpiry.Std():
-			j.say(h.Target, task.Warn, fmt.Sprintf("certificate %s expires in %d days, on %s", c.Path, left/day, c.NotAfter.UTC().Format(time.DateOnly)), "renew it soon")
+			j.say(h.Target, task.Warn, fmt.Sprintf("certificate %s expires in %d days, on %s", c.Path, left/day, end.UTC().Format(time.DateOnly)), "renew it soon")
 		}
 	}
 }

@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 		"other cluster":  {func(all []membertest.Host) []membertest.Host { all[2].State.Live.Status.ClusterID = 5; return all }, "master-2 belongs to another cluster: 5", "never start a restored copy"},
 		"clock":          {func(all []membertest.Host) []membertest.Host { all[3].Facts.Skew = 3 * time.Minute; return all }, "clocks are at least 3m0s apart: master-0 is behind etcd-3", "ntp.yml"},
 		"expired": {func(all []membertest.Host) []membertest.Host {
-			all[1].State.Certificates[0].NotAfter = membertest.Now().Add(-time.Hour)
+			all[1].State.Certificates[0].Certs[0].NotAfter = membertest.Now().Add(-time.Hour)
 			return all
 		}, "certificate /etc/etcd/peer.crt expired on 2026-11-22", "renew it first"},
 		"old data": {func(all []membertest.Host) []membertest.Host {

@@ -36,6 +36,11 @@ type File struct {
 	Problem string // "is not there"
 	File    reader.File
 	Certs   []Certificate // in the file's order: a member's own stands first
+	// Stranger says which authority of the member's did not sign this certificate;
+	// "" where one did, or where nothing is to be compared.
+	Stranger string
+
+	parsed []*x509.Certificate
 }
 
 const maxFile = 1 << 20
@@ -65,7 +70,7 @@ func Read(ctx context.Context, r task.Reader, path string) (File, error) {
 		f.Problem = "cannot be read: " + reader.Printable(err.Error())
 	default:
 		parsed := Parse(path, data)
-		f.Problem, f.Certs = parsed.Problem, parsed.Certs
+		f.Problem, f.Certs, f.parsed = parsed.Problem, parsed.Certs, parsed.parsed
 	}
 	return f, ctx.Err()
 }
@@ -86,7 +91,7 @@ func Parse(path string, data []byte) (f File) {
 		if err != nil {
 			return File{Path: path, Problem: "is no certificate that can be read"}
 		}
-		f.Certs = append(f.Certs, about(c))
+		f.Certs, f.parsed = append(f.Certs, about(c)), append(f.parsed, c)
 	}
 	if len(f.Certs) == 0 {
 		f.Problem = "has no certificate"

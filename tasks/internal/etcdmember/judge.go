@@ -59,19 +59,27 @@ func (v *View) found(f *Findings) bool {
 		case !h.State.Found:
 			f.Fail(h.Name, "no etcd found: no unit, no static pod and no settings of one", "name it with the parameters config, unit or endpoint")
 		case !h.State.Runs():
-			f.Fail(h.Name, fmt.Sprintf("member %s does not answer at %s: %s", h.State.Instance.Name, h.State.Instance.Endpoint, h.State.Live.Problem), badCertificate(h.State))
+			f.Fail(h.Name, fmt.Sprintf("member %s does not answer at %s: %s", h.State.Instance.Name, h.State.Instance.Endpoint, h.State.Live.Problem), ask(h.State))
 		}
 	}
 	f.Fail("", "no member says who its members are", "see the hosts' findings, and dayops run etcd-health.yml")
 	return false
 }
 
-// badCertificate tells what is wrong with the certificates by which a member was asked.
-func badCertificate(s State) string {
+// wrongCertificate tells what is wrong with the certificates by which a member was asked.
+func wrongCertificate(s State) string {
 	for _, c := range s.Certificates {
-		if c.Problem != "" {
-			return fmt.Sprintf("%s %s", c.Path, c.Problem)
+		if wrong := c.Wrong(); wrong != "" {
+			return fmt.Sprintf("certificate %s %s", c.Path, wrong)
 		}
+	}
+	return ""
+}
+
+// ask is what to do about a member that was asked and did not answer.
+func ask(s State) string {
+	if wrong := wrongCertificate(s); wrong != "" {
+		return wrong
 	}
 	return "journalctl -u etcd on the host tells more; cacert, cert and key name other certificates to ask with"
 }
@@ -116,8 +124,11 @@ func (v *View) member(f *Findings, m etcd.Member, down bool) {
 		f.say("", status, fmt.Sprintf("member %s (%s) is on no host that could be read", m.Label(), strings.Join(m.PeerURLs, ", ")),
 			"put its host into the group etcd, bring it back, or remove the member first: dayops run builtin:etcd-remove.yml -e member="+m.Label())
 	case !h.State.Runs():
-		f.say("", status, fmt.Sprintf("member %s does not answer at %s: %s", v.Label(m), h.State.Instance.Endpoint, h.State.Live.Problem),
-			"bring it back, or remove it first: dayops run builtin:etcd-remove.yml -e member="+m.Label())
+		hint := "bring it back, or remove it first: dayops run builtin:etcd-remove.yml -e member=" + m.Label()
+		if wrong := wrongCertificate(h.State); wrong != "" {
+			hint = wrong
+		}
+		f.say("", status, fmt.Sprintf("member %s does not answer at %s: %s", v.Label(m), h.State.Instance.Endpoint, h.State.Live.Problem), hint)
 	default:
 		f.say("", status, fmt.Sprintf("member %s is not healthy: %s", v.Label(m), or(h.State.Live.Health.Error, "it answers, and confirms no read")), "see dayops run etcd-health.yml")
 	}
@@ -141,13 +152,16 @@ func (v *View) certificates(f *Findings, least time.Duration) {
 			continue
 		}
 		for _, c := range h.State.Certificates {
-			switch left := c.NotAfter.Sub(v.Now); {
+			end := c.NotAfter()
+			switch left := end.Sub(v.Now); {
 			case c.Problem != "":
 				f.Warn(h.Name, fmt.Sprintf("certificate %s %s", c.Path, c.Problem), "")
+			case c.Stranger != "":
+				f.Fail(h.Name, fmt.Sprintf("certificate %s %s", c.Path, c.Stranger), "put the right one back first: the member reads it when it restarts, and the others refuse it")
 			case left <= 0:
-				f.Fail(h.Name, fmt.Sprintf("certificate %s expired on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run builtin:etcd-certs.yml")
+				f.Fail(h.Name, fmt.Sprintf("certificate %s expired on %s", c.Path, end.Format(time.DateOnly)), "renew it first: dayops run builtin:etcd-certs.yml")
 			case left < least:
-				f.Fail(h.Name, fmt.Sprintf("certificate %s expires on %s", c.Path, c.NotAfter.Format(time.DateOnly)), "renew it first: dayops run builtin:etcd-certs.yml")
+				f.Fail(h.Name, fmt.Sprintf("certificate %s expires on %s", c.Path, end.Format(time.DateOnly)), "renew it first: dayops run builtin:etcd-certs.yml")
 			}
 		}
 	}

@@ -5,13 +5,10 @@ package etcdmember
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
@@ -33,7 +30,7 @@ const (
 type State struct {
 	Found        bool
 	Instance     etcd.Instance
-	Certificates []Certificate
+	Certificates []etcdca.File
 	Live         etcd.Live        `plan:"volatile"`
 	Conf         File             // the file that the member's settings are in, where it is one of variables
 	Data         []reader.File    // what goes when the member goes: its folder of data, and the WAL's where that is another
@@ -42,13 +39,6 @@ type State struct {
 	Room         Room             // of a host without a member that answers
 	Rest         Rest
 	Store        etcdsave.Store `plan:"volatile"` // what a backup of a member that answers needs to know
-}
-
-// Certificate is one file of a member; Problem says why it does not serve.
-type Certificate struct {
-	Path     string
-	NotAfter time.Time
-	Problem  string
 }
 
 // Looking says what a Check looks for.
@@ -66,8 +56,8 @@ func Look(ctx context.Context, r task.Reader, l Looking) (s State, err error) {
 		return s, err
 	}
 	if s.Found {
-		for _, path := range s.Instance.Certificates() {
-			s.Certificates = append(s.Certificates, certificate(ctx, r, path))
+		if s.Certificates, err = etcdca.ReadMember(ctx, r, s.Instance); err != nil {
+			return s, err
 		}
 		if s.Live, err = etcd.Look(ctx, r, s.Instance); err != nil {
 			return s, err
@@ -137,31 +127,6 @@ func (s State) settings(ctx context.Context, r task.Reader) (File, error) {
 func (s State) Runs() bool { return s.Live.Status != nil }
 
 const maxFile = 1 << 20
-
-func certificate(ctx context.Context, r task.Reader, path string) Certificate {
-	c := Certificate{Path: path}
-	data, err := r.ReadFile(ctx, path, maxFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		c.Problem = "is not there"
-		return c
-	case err != nil:
-		c.Problem = "cannot be read: " + reader.Printable(err.Error())
-		return c
-	}
-	b, _ := pem.Decode(data)
-	if b == nil {
-		c.Problem = "has no certificate"
-		return c
-	}
-	cert, err := x509.ParseCertificate(b.Bytes)
-	if err != nil {
-		c.Problem = "is no certificate that can be read"
-		return c
-	}
-	c.NotAfter = cert.NotAfter
-	return c
-}
 
 // text is a file's content; "" and false where there is none.
 func text(ctx context.Context, r task.Reader, path string) (File, error) {

@@ -95,8 +95,8 @@ func (h Host) problem() string {
 // hint looks for what is wrong with the certificates by which a member is asked.
 func (h Host) hint() string {
 	for _, c := range h.State.Certificates {
-		if c.Problem != "" {
-			return fmt.Sprintf("%s %s", c.Path, c.Problem)
+		if wrong := c.Wrong(); wrong != "" {
+			return fmt.Sprintf("%s %s", c.Path, wrong)
 		}
 	}
 	return "journalctl -u etcd on the host tells more; cacert, cert and key name other certificates to ask with"
@@ -212,7 +212,13 @@ func (c *Cluster) host(f *Findings, h Host, l Limits) {
 		f.Fail(fmt.Sprintf("%s has %s free at %s, %s are needed", h.Name, etcd.Size(free), reader.Printable(in.DataDir), etcd.Size(l.Free)), "make room on the host first")
 	}
 	for _, cert := range h.State.Certificates {
-		if end := cert.NotAfter(); l.Stops && !l.Expiry && cert.Problem == "" && !end.After(c.Now) {
+		if !l.Stops || l.Expiry || cert.Problem != "" {
+			continue
+		}
+		if cert.Stranger != "" {
+			f.Fail(fmt.Sprintf("%s: certificate %s %s: the member could not join again", h.Name, cert.Path, cert.Stranger), "put the right one back first")
+		}
+		if end := cert.NotAfter(); !end.After(c.Now) {
 			f.Fail(fmt.Sprintf("%s: certificate %s expired on %s: the member could not join again", h.Name, cert.Path, end.Format(time.DateOnly)), "renew it: dayops run builtin:etcd-certs.yml -e renew=yes")
 		}
 	}

@@ -36,12 +36,8 @@ func Look(ctx context.Context, r task.Reader, p etcd.Places) (s State, err error
 	if s.Instance, s.Found, err = etcd.Find(ctx, r, p); err != nil || !s.Found {
 		return s, err
 	}
-	for _, path := range s.Instance.Certificates() {
-		f, err := etcdca.Read(ctx, r, path)
-		if err != nil {
-			return s, err
-		}
-		s.Certificates = append(s.Certificates, f)
+	if s.Certificates, err = etcdca.ReadMember(ctx, r, s.Instance); err != nil {
+		return s, err
 	}
 	if s.Live, err = etcd.Look(ctx, r, s.Instance); err != nil {
 		return s, err

@@ -42,7 +42,7 @@ func Cluster(n int, version string) []Host {
 		status := &etcd.Status{ClusterID: 0x26841ebcf610583c, MemberID: m.ID, Version: version, DBSize: 61 << 20, Leader: members[min(1, n-1)].ID, Index: 900, Term: 2, Revision: 1041269}
 		s := etcdmember.State{Found: true, Instance: in, Live: etcd.Live{Status: status, Members: members, Health: etcd.Health{OK: true}},
 			Trusted:      file("/etc/etcd/ca.crt"),
-			Certificates: []etcdmember.Certificate{{Path: "/etc/etcd/peer.crt", NotAfter: Now().AddDate(1, 0, 0)}},
+			Certificates: []etcdca.File{{Path: "/etc/etcd/peer.crt", Certs: []etcdca.Certificate{{NotAfter: Now().AddDate(1, 0, 0)}}}},
 			Data:         []reader.File{{Path: "/var/lib/etcd/member", Exists: true, Type: reader.Directory, Mode: 0o700}},
 			Conf:         conf(members),
 			Store:        etcdsave.Store{Places: []etcdsave.Place{{Dir: "/var/lib/dayops", Room: etcdsave.Room{Mount: "/", Type: "ext4", Free: 38 << 30}}}},
