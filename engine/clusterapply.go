@@ -173,12 +173,22 @@ func (r *run) beforeCluster(ctx context.Context, s *playbook.BoundStep, plan tas
 			continue
 		}
 		if _, err := r.hold(ctx, m.h.name(), m.it.as); err != nil {
-			return fmt.Errorf("%s: %w", m.h.name(), err)
+			return &MemberError{Host: m.h.name(), Err: err}
 		}
 	}
 	at := journal.Place{Step: s.ID}
 	return r.announce(at, r.clock(at), plan, func(host string) (string, string) { return host, accounts[host] })
 }
+
+// MemberError is one host's, for which a step is begun on none.
+type MemberError struct {
+	Host string
+	Err  error
+}
+
+func (e *MemberError) Error() string { return e.Host + ": " + e.Err.Error() }
+
+func (e *MemberError) Unwrap() error { return e.Err }
 
 // recallCluster settles a step that an earlier controller finished on every host.
 func (r *run) recallCluster(s *playbook.BoundStep, members []*member) bool {

@@ -4,12 +4,18 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/playbook"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
 )
+
+// controlWait is how long the lock of this machine is waited for, when a plan
+// only has to note something here at its end: runs over other clusters have it
+// for as long as they take.
+const controlWait = 15 * time.Minute
 
 // controlMachine is this machine as a member of a cluster task, where the plan
 // names it and no member has its name; nil elsewhere. It is changed as the
@@ -34,6 +40,9 @@ func (r *run) controlMachine(ctx context.Context, s *playbook.BoundStep, plan ta
 		return nil, err
 	}
 	h := r.host(name)
+	if r.holds != nil { // a look ahead holds nothing
+		r.holds.at(holdKey{name, ""}).waits = controlWait
+	}
 	m := &member{h: h, ours: true, in: task.AnyInput{Host: name, Target: name}}
 	m.it = &item{r: r, h: h, s: s, sc: r.scope(h, s), target: name, link: l, conn: l.conn, base: reader.New(l.conn, "")}
 	if i := slices.IndexFunc(members, func(m *member) bool { return m.it != nil && m.it.params != nil }); i >= 0 {

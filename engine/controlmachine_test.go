@@ -7,12 +7,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/conn/local"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
 )
@@ -117,6 +120,33 @@ func TestControlMachineInASavedPlan(t *testing.T) {
 	apply(w, p, change.Safe, enlisted, scriptedPlay)
 	require.False(t, w.rep.Failed || w.rep.Refused || w.rep.Stale, w.all())
 	require.Equal(t, "h1\n[etcd]\nh2\n", w.text("inventory"))
+}
+
+// Another run's lock of this machine is waited for: a plan over another cluster
+// notes something here too.
+func TestControlMachineIsWaitedFor(t *testing.T) {
+	w, d := newEnlisting(t)
+	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "h2/b"), []byte("secret-key"), 0o600))
+	c, err := local.Dialer{}.Dial(t.Context(), conn.Target{Name: "x", Kind: "local"})
+	require.NoError(t, err)
+	other, err := guard.Acquire(t.Context(), c, "", guard.Owner{Run: "other", User: "ann", Host: "desk", PID: 7}, guard.Options{Dir: filepath.Join(w.dir, "host")})
+	require.NoError(t, err)
+	released := make(chan error, 1)
+	timer := time.AfterFunc(1500*time.Millisecond, func() { released <- other.Release(context.Background()) })
+	defer timer.Stop()
+	d.begin("r1")
+	w.run(enlisted, scriptedPlay)
+	require.NoError(t, <-released)
+	require.False(t, w.rep.Failed || w.rep.Locked, w.all())
+	require.Contains(t, w.all(), "waiting up to 15m0s: locked by run other of ann@desk")
+	require.Equal(t, "h1\n[etcd]\nh2\n", w.text("inventory"))
+}
+
+// Of two hosts the one that somebody else has is named.
+func TestHintNamesTheLockedHost(t *testing.T) {
+	cause, hint := explain("h1", &MemberError{Host: "h2", Err: &guard.LockedError{Holder: guard.Holder{Owner: guard.Owner{Run: "r9"}}}})
+	require.Equal(t, "locked by run r9", cause)
+	require.Contains(t, hint, "dayops unlock h2 ")
 }
 
 // A machine that only has the name is not written to.

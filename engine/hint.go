@@ -18,6 +18,10 @@ import (
 // explain says of an error what it is, in a form that is equal for hosts that
 // failed for the same reason, and what to type next.
 func explain(host string, err error) (cause, hint string) {
+	var one *MemberError
+	if errors.As(err, &one) {
+		host = one.Host
+	}
 	var (
 		key     *conn.HostKeyError
 		auth    *conn.AuthError

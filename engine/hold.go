@@ -30,6 +30,7 @@ type holdKey struct{ host, as string }
 
 type hold struct {
 	turn   chan struct{} // one token: the right to look at the rest
+	waits  time.Duration // how long another run's lock is waited for
 	lock   *guard.Lock
 	shared bool // with another name of the host, which refreshes and releases it
 	err    error
@@ -78,7 +79,7 @@ func (r *run) hold(ctx context.Context, host, as string) (*guard.Lock, error) {
 	}
 	defer func() { <-h.turn }()
 	if h.lock == nil && h.err == nil {
-		h.lock, h.shared, h.err = r.take(ctx, host, as)
+		h.lock, h.shared, h.err = r.take(ctx, host, as, h.waits)
 		if errors.Is(h.err, context.Canceled) || errors.Is(h.err, context.DeadlineExceeded) {
 			err := h.err
 			h.err = nil
@@ -91,9 +92,9 @@ func (r *run) hold(ctx context.Context, host, as string) (*guard.Lock, error) {
 	return h.lock, h.err
 }
 
-// take asks the host for its lock. shared tells that another name of the same
-// host has it in this run already.
-func (r *run) take(ctx context.Context, host, as string) (lock *guard.Lock, shared bool, err error) {
+// take asks the host for its lock, and waits so long for another run's. shared
+// tells that another name of the same host has it in this run already.
+func (r *run) take(ctx context.Context, host, as string, waits time.Duration) (lock *guard.Lock, shared bool, err error) {
 	l := r.pool.link(host)
 	if l.conn == nil {
 		return nil, false, &conn.UnreachableError{Host: host, Addr: host, Stage: "lock", Err: errors.New("not connected")}
@@ -103,7 +104,8 @@ func (r *run) take(ctx context.Context, host, as string) (lock *guard.Lock, shar
 		defer r.holds.resuming.Unlock()
 	}
 	opt := guard.Options{Expiry: r.opt.LockExpiry, Patience: time.Second, Dir: r.opt.HostDir, After: r.opt.Undoes}
-	for range sharedTries {
+	began, told := r.opt.Now(), false
+	for tries := 0; tries < sharedTries; tries++ {
 		lock, err = guard.Acquire(ctx, l.conn, as, r.opt.Owner, opt)
 		var locked *guard.LockedError
 		var running *guard.RunningError
@@ -120,6 +122,16 @@ func (r *run) take(ctx context.Context, host, as string) (lock *guard.Lock, shar
 			return lock, false, nil
 		case !errors.As(err, &locked):
 			return nil, false, err
+		case locked.Holder.Run != r.opt.RunID && r.opt.Now().Sub(began) < waits:
+			if !told {
+				r.emit(event.Event{Kind: event.Note, Host: host, Text: fmt.Sprintf("waiting up to %s: %v", waits, locked)})
+				told = true
+			}
+			if err := r.pause(ctx, othersPause); err != nil {
+				return nil, false, err
+			}
+			tries = -1
+			continue
 		case locked.Holder.Run != r.opt.RunID:
 			r.locked()
 			return nil, false, err
@@ -142,6 +154,7 @@ func (r *run) take(ctx context.Context, host, as string) (lock *guard.Lock, shar
 const (
 	sharedTries = 50
 	sharedPause = 20 * time.Millisecond
+	othersPause = time.Second
 )
 
 // mine finds the lock of this process with a token.
