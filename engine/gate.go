@@ -298,7 +298,7 @@ func (r *run) readerOf(ctx context.Context, s *playbook.BoundStep, name string, 
 	if err != nil {
 		return nil, err
 	}
-	base := reader.New(l.conn, as)
+	base := reader.New(l.conn, as).With(r.logins(s, name))
 	if foreseen {
 		h.mu.Lock()
 		defer h.mu.Unlock()

@@ -81,7 +81,7 @@ func (it *item) connect(ctx context.Context) error {
 		return err
 	}
 	it.conn = withEnv(l.conn, env)
-	it.base = reader.New(it.conn, it.as)
+	it.base = reader.New(it.conn, it.as).With(it.r.logins(it.s, it.target))
 	onHost := func() change.Host { return it.r.changeHost(it.target, it) }
 	it.read = limited{it.base, onHost}
 	if it.r.opt.Check {

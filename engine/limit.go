@@ -69,6 +69,5 @@ func (l limited) Probe(ctx context.Context, argv ...string) (conn.Result, error)
 	return look(ctx, func(ctx context.Context) (conn.Result, error) { return l.Reader.Probe(ctx, argv...) })
 }
 
-func (l limited) Feed(ctx context.Context, stdin []byte, argv ...string) (conn.Result, error) {
-	return look(ctx, func(ctx context.Context) (conn.Result, error) { return change.Feed(ctx, l.Reader, stdin, argv...) })
-}
+// User asks no host.
+func (l limited) User(service string) (string, error) { return change.User(l.Reader, service) }

@@ -234,7 +234,8 @@ func (r *run) taskOf(id string) string {
 
 // onHost is what changes of a place are applied to outside of their step.
 func (r *run) onHost(at journal.Place, name string, c conn.Conn, as string) change.Host {
-	h := r.changeHost(name, &item{r: r, conn: c, as: as, base: reader.New(c, as)})
+	s := r.stepAt(at.Step)
+	h := r.changeHost(name, &item{r: r, s: s, conn: c, as: as, base: reader.New(c, as).With(r.logins(s, name))})
 	h.Peer = func(ctx context.Context, name string) (change.Host, error) {
 		l, err := r.connect(ctx, name)
 		if err != nil {
@@ -315,7 +316,7 @@ func (r *run) outcome(ctx context.Context, c conn.Conn, s *journal.Step, ch chan
 				return nil, true, nil
 			}
 		case guard.Ended:
-			if e, ok := ch.(*change.Exec); !ok || len(e.Stdin) == 0 {
+			if e, ok := ch.(*change.Exec); !ok || len(e.Stdin) == 0 && e.Login == "" {
 				return r.ended(ch, last), true, nil
 			}
 			doubt.Why = "it has ended, but its input may have been cut off"

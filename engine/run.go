@@ -382,6 +382,7 @@ func names(hosts []*host) []string {
 
 func (r *run) changeHost(name string, it *item) change.Host {
 	h := change.Host{Name: name, Conn: it.conn, As: it.as, Reader: it.base, Run: r.opt.RunID, Aside: r.opt.Aside, Now: r.opt.Now, Redial: r.redial(name), Proofs: r.opt.Proofs}
+	h.Logins = r.logins(it.s, name)
 	h.Progress = func(done, total int64) {
 		r.emit(event.Event{Kind: event.Progress, Host: name, Done: done, Total: total})
 	}

@@ -130,7 +130,7 @@ func words(c Change) ([]string, error) {
 		}
 		w = append([]string{"unit", name}, c.every()...)
 	case *Exec:
-		if len(c.Argv) == 0 || strings.HasPrefix(c.Argv[0], "-") || strings.Contains(c.Argv[0], "=") || len(c.Stdin) > 0 || len(c.Words) > 0 {
+		if len(c.Argv) == 0 || strings.HasPrefix(c.Argv[0], "-") || strings.Contains(c.Argv[0], "=") || len(c.Stdin) > 0 || c.Login != "" || len(c.Words) > 0 {
 			return nil, errors.New("a command in a bracket has a plain program name, no input, and no word that is found later")
 		}
 		w = []string{"exec", c.Dir, "env"}

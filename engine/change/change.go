@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/store"
 )
 
@@ -119,6 +120,9 @@ type Host struct {
 	Redial func(ctx context.Context) (conn.Conn, error)
 	// Peer gives another host of the plan, to read from it. nil: there is none.
 	Peer func(ctx context.Context, name string) (Host, error)
+	// Logins are the accounts of services on the host, for commands that are fed a
+	// password. nil: there are none.
+	Logins reader.Logins
 	// Proofs judge artefacts of backup sets, by name; see RawFile.
 	Proofs map[string]Proof
 	// Progress, where set, hears how many bytes of a Transfer are done; total is -1 when not known.

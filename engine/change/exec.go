@@ -140,9 +140,9 @@ func (e *Exec) apply(ctx context.Context, h Host) (Outcome, error) {
 	}
 	const every = 2 * time.Second
 	for waited := time.Duration(0); ; waited += every {
-		var stdin io.Reader
-		if e.Stdin != nil {
-			stdin = bytes.NewReader(e.Stdin)
+		stdin, err := e.input(h, argv)
+		if err != nil {
+			return Outcome{}, err
 		}
 		res, err := h.Conn.Run(ctx, conn.Cmd{Argv: argv, Env: e.Env, Dir: e.Dir, As: h.As, Stdin: stdin, Limit: limit})
 		if err != nil {
@@ -155,6 +155,22 @@ func (e *Exec) apply(ctx context.Context, h Host) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
+}
+
+var errTwoInputs = errors.New("a command has either an input of its own or a password's")
+
+// input is what the command reads; nil for nothing.
+func (e *Exec) input(h Host, argv []string) (io.Reader, error) {
+	switch {
+	case e.Login != "" && e.Stdin != nil:
+		return nil, errTwoInputs
+	case e.Login != "":
+		text, err := h.Logins.Input(e.Login, reader.EtcdUser(argv))
+		return bytes.NewReader(text), err
+	case e.Stdin != nil:
+		return bytes.NewReader(e.Stdin), nil
+	}
+	return nil, nil
 }
 
 // effect: what a probe names is known afterwards, the rest is not.

@@ -46,7 +46,7 @@ func (h Host) read() Looker {
 	if h.Reader != nil {
 		return h.Reader
 	}
-	return reader.New(h.Conn, h.As)
+	return reader.New(h.Conn, h.As).With(h.Logins)
 }
 
 // look is one path with its checksum.

@@ -29,18 +29,13 @@ type Looker interface {
 	Probe(ctx context.Context, argv ...string) (conn.Result, error)
 }
 
-// Feeder is a Looker that can also feed a probe a secret. A *reader.Reader is
-// one, an *OverlayReader, and what the engine gives to Check.
-type Feeder interface {
-	// Feed is Probe of a row that takes a password on its input.
-	Feed(ctx context.Context, stdin []byte, argv ...string) (conn.Result, error)
-}
-
-// Feed asks r, which must be a Feeder.
-func Feed(ctx context.Context, r Looker, stdin []byte, argv ...string) (conn.Result, error) {
-	f, ok := r.(Feeder)
-	if !ok {
-		return conn.Result{}, &reader.RefusedError{Argv: argv}
+// User is the name under which r asks a service, "etcd"; "" where it has none.
+// See reader.Logins.
+func User(r Looker, service string) (string, error) {
+	if u, ok := r.(interface {
+		User(service string) (string, error)
+	}); ok {
+		return u.User(service)
 	}
-	return f.Feed(ctx, stdin, argv...)
+	return "", nil
 }

@@ -347,13 +347,5 @@ func (r *OverlayReader) Probe(ctx context.Context, argv ...string) (conn.Result,
 	return res, err
 }
 
-// Feed is reader.Reader's: what it asks is no file of the host.
-func (r *OverlayReader) Feed(ctx context.Context, stdin []byte, argv ...string) (conn.Result, error) {
-	res, err := Feed(ctx, r.base, stdin, argv...)
-	if err == nil && res.Code != 0 {
-		if err := r.unknown(strings.Join(argv, " ")); err != nil {
-			return conn.Result{}, err
-		}
-	}
-	return res, err
-}
+// User is reader.Reader's.
+func (r *OverlayReader) User(service string) (string, error) { return User(r.base, service) }

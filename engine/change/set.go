@@ -126,10 +126,14 @@ type Package struct {
 // Exec runs a command whose effect dayops cannot know. Only command and shell
 // may leave Done empty.
 type Exec struct {
-	Argv    []string
-	Env     map[string]string
-	Dir     string
-	Stdin   []byte
+	Argv  []string
+	Env   map[string]string
+	Dir   string
+	Stdin []byte
+	// Login, instead of Stdin, names a service ("etcd"): the command reads the
+	// password of the user of Argv's --user, which is found when the command runs and
+	// stands in no plan and no journal.
+	Login   string
 	Limit   time.Duration
 	Done    *Probe // tells whether it has been done already
 	Class   Risk

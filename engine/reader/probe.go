@@ -1,7 +1,6 @@
 package reader
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -23,31 +22,18 @@ func (e *RefusedError) Error() string {
 const maxURLs = 4096
 
 // Probe runs a program that only reads, for at most ProbeLimit. argv must match
-// the table Probes, else it is a *RefusedError and nothing runs. A program that
-// the host lacks is a Result with code 127.
+// the table Probes, or FedProbes, whose rows are given a password (see With);
+// else it is a *RefusedError and nothing runs. A program that the host lacks is a
+// Result with code 127.
 func (r *Reader) Probe(ctx context.Context, argv ...string) (conn.Result, error) {
-	if err := CheckProbe(argv); err != nil {
-		return conn.Result{}, err
+	switch {
+	case fits(Probes(), argv):
+		return r.probe(ctx, nil, argv)
+	case fits(FedProbes(), argv):
+		return r.fed(ctx, argv)
 	}
-	return r.probe(ctx, nil, argv)
+	return conn.Result{}, &RefusedError{Argv: argv}
 }
-
-// Feed runs a row of the table FedProbes, which reads a secret from its input: a
-// password, which stands in no argv and no environment. The prompt that etcdctl
-// prints before its answer is left out.
-func (r *Reader) Feed(ctx context.Context, stdin []byte, argv ...string) (conn.Result, error) {
-	if !fits(FedProbes(), argv) {
-		return conn.Result{}, &RefusedError{Argv: argv}
-	}
-	res, err := r.probe(ctx, bytes.NewReader(append(bytes.Clone(stdin), '\n')), argv)
-	if rest, ok := bytes.CutPrefix(res.Stdout.Head, []byte(prompt)); ok {
-		res.Stdout.Head = rest
-	}
-	return res, err
-}
-
-// prompt is etcdctl's (3.4 to 3.7), on its output also where that is no terminal.
-const prompt = "Password: \n"
 
 func (r *Reader) probe(ctx context.Context, stdin io.Reader, argv []string) (conn.Result, error) {
 	// The shell is for the words that are builtins: command, test.
@@ -59,7 +45,7 @@ func (r *Reader) probe(ctx context.Context, stdin io.Reader, argv []string) (con
 
 // CheckProbe tells whether Probe would run argv.
 func CheckProbe(argv []string) error {
-	if fits(Probes(), argv) {
+	if fits(Probes(), argv) || fits(FedProbes(), argv) {
 		return nil
 	}
 	return &RefusedError{Argv: argv}

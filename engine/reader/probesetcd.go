@@ -12,6 +12,7 @@ func etcdProbes() []Pattern {
 		{"endpoint status", "asks"},
 		{"endpoint health", "a read of one key that a quorum confirms"},
 		{"alarm list", "asks; alarm disarm is another verb"},
+		{"user list", "asks for the names of users"},
 		{"get <empty> --prefix --keys-only --limit 1", "counts the keys; the answer has the name of one and no value"},
 	}
 	out := []Pattern{{"crictl ps --quiet --state running --name ^etcd$", "lists containers"}}

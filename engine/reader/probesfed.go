@@ -1,12 +1,12 @@
 package reader
 
-// FedProbes is the table of what Feed may run: programs that read, and take a
-// password on their input. etcdctl takes one from a pipe as from a terminal;
+// FedProbes is the table of what Probe may run besides: programs that read, and
+// take a password on their input. etcdctl takes one from a pipe as from a terminal;
 // docker keeps the input of what it enters open with -i, the other ways into a
 // container pass none on.
 func FedProbes() []Pattern {
 	verbs := []struct{ limit, verb string }{
-		{"5s", "member list"}, {"5s", "endpoint status"}, {"5s", "endpoint health"}, {"5s", "alarm list"},
+		{"5s", "member list"}, {"5s", "endpoint status"}, {"5s", "endpoint health"}, {"5s", "alarm list"}, {"5s", "user list"},
 		{"5s", "get <empty> --prefix --keys-only --limit 1"}, {"50s", "endpoint hashkv --rev <rev>"},
 	}
 	var out []Pattern

@@ -24,8 +24,9 @@ const (
 // Reader reads one host as one account. Every method costs one round trip and
 // needs POSIX sh, coreutils and findutils on the host.
 type Reader struct {
-	conn conn.Conn
-	as   string
+	conn   conn.Conn
+	as     string
+	logins Logins // nil: there are none
 }
 
 // New reads through c as the account as; "" is the login account.

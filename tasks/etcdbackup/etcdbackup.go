@@ -29,7 +29,7 @@ That member is a follower that is healthy and has caught up, or the leader if th
 The snapshot is made with the host's own etcdctl into a private folder (0700) on a file system with room for twice the database, not the data's own if there is a choice, streamed home and removed. Of a member in a container that folder is below its data folder. Before the set appears in backup_dir, the snapshot is verified: the host's sha256, the SHA-256 at its end, the consistency of its pages, its keys and its revision. One that does not verify is no backup: there is no set, and the task fails.
 mode: cold stops the member (a unit), copies its database and v2 store, and starts it; the host itself starts it again should dayops die. The quorum must allow it. The copy has no SHA-256 of etcd's own: etcd_restore takes it with allow_unverified.
 The v2 store is copied by etcdctl backup (up to 3.5) without v3, which would hang; it can only begin a new cluster of one. Needs an account that may read the client's key: become: yes.
-With authentication on, the certificate's name must be that of a user with the role root.`,
+With authentication on, the certificate's name is that of a user with the role root, or etcd_user and etcd_password are set: see etcd_health.`,
 		Example: `- name: Back up the etcd cluster
   etcd_backup:
     backup_dir: /srv/backups

@@ -156,7 +156,7 @@ func (pl *planner) part(h etcdroll.Host) []task.Step {
 	small.AtMost = middle(*h.State.Live.Status)
 	steps := pl.c.MoveLeader(h)
 	steps = append(steps, &change.Exec{
-		Argv: in.Ctl.Defrag(in.Endpoint), Limit: etcd.DefragLimit + time.Minute, Class: change.Disruptive,
+		Argv: in.Ctl.Defrag(in.Endpoint), Login: in.Ctl.Login(), Limit: etcd.DefragLimit + time.Minute, Class: change.Disruptive,
 		Done:    &change.Probe{Find: &small},
 		Purpose: fmt.Sprintf("defragment %s (%s)", in.Name, unused(State{State: h.State})),
 	}, pl.c.Back(h, limit))
@@ -191,7 +191,7 @@ func (pl *planner) compact(h etcdroll.Host) []task.Step {
 	}
 	done := change.Query{Argv: in.Ctl.HashKV(in.Endpoint, 0), Key: "HashKV.compact_revision", Value: fmt.Sprint(rev)}
 	return etcdroll.Steps(h.Name, &change.Exec{
-		Argv: in.Ctl.Compact(in.Endpoint, rev), Limit: etcd.DefragLimit + time.Minute, Class: change.Disruptive,
+		Argv: in.Ctl.Compact(in.Endpoint, rev), Login: in.Ctl.Login(), Limit: etcd.DefragLimit + time.Minute, Class: change.Disruptive,
 		Done: &change.Probe{Find: &done}, Purpose: fmt.Sprintf("compact all that is before revision %d", rev),
 	})
 }
@@ -200,6 +200,6 @@ func (pl *planner) disarm(h etcdroll.Host) []task.Step {
 	in := h.State.Instance
 	alarm := change.Query{Argv: in.Ctl.Alarms(in.Endpoint), List: "alarms", Key: "alarm", Value: "1", What: "the alarm NOSPACE"}
 	return etcdroll.Steps(h.Name, &change.Exec{
-		Argv: in.Ctl.Disarm(in.Endpoint), Limit: time.Minute, Done: &change.Probe{Find: &alarm, Absent: true}, Purpose: "take the alarm NOSPACE back",
+		Argv: in.Ctl.Disarm(in.Endpoint), Login: in.Ctl.Login(), Limit: time.Minute, Done: &change.Probe{Find: &alarm, Absent: true}, Purpose: "take the alarm NOSPACE back",
 	}, &change.Wait{Find: &alarm, Gone: true, Limit: askLimit, What: "the alarm NOSPACE to be gone"}, in.Healthy(pl.p.Healthy.Std()))
 }

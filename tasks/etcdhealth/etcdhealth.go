@@ -68,7 +68,7 @@ func Define() *task.Definition {
 		Doc:  "Judges an etcd cluster: members, quorum, leader, lag, sizes, alarms, hashes, latency, certificates, clocks.",
 		Long: `Every host's member is found from its unit (environment, files, options), its static pod's manifest (OpenShift 3.10, kubeadm) or the parameters, and asked with the host's own etcdctl (API 3, JSON; in the container where it is only there). All hosts of the group etcd are read, whatever the play's hosts and --limit are. The leader's host also asks all members at one time: how far they are behind, and their hashes (hashkv, from 3.3 on) at one revision.
 A lost quorum, a member that is down, no leader, an alarm (NOSPACE, CORRUPT), hashes that differ and expired certificates are failures; each other value has its limits. Where the v2 API is served (before 3.4, or enable-v2), its cluster-health counts too. Needs an account that may read the client's key: become: yes.
-Before 3.3 there is no hashkv: hashes are then not compared. With authentication on, the certificate's name must be that of a user who may read, or keys are not counted.`,
+Before 3.3 there is no hashkv: hashes are then not compared. With authentication on, the client's certificate has the common name of a user with the role root, or the variables etcd_user and etcd_password (group_vars, -e @FILE) name such a user: that password is given to etcdctl on its input, and stands in no argument, plan or journal; dayops resume and undo find it in the same variables. It does not reach an etcdctl that is only behind master-exec or crictl. Who etcd does not let in is told so.`,
 		Example: `- name: The cluster is healthy
   etcd_health:
     max_latency: 1s

@@ -14,6 +14,9 @@ func (j *judge) member(h host) {
 	s := h.State
 	j.certificates(h)
 	st := s.Live.Status
+	if text, hint := s.Instance.Unwelcome(s.Live); text != "" {
+		j.say(h.Target, task.Fail, text, hint)
+	}
 	if st == nil {
 		j.say(h.Target, task.Fail, fmt.Sprintf("member %s does not answer at %s: %s", s.Instance.Name, s.Instance.Endpoint, s.Live.Problem), unanswered(s))
 		return

@@ -1,8 +1,12 @@
 package etcd
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dayops/dayops/engine/reader"
 )
 
 // Ctl builds the argv of programs that ask a member. Every one of them is a
@@ -11,11 +15,39 @@ type Ctl struct {
 	Wrap          []string // what stands before etcdctl where it is only in a container
 	NoEnv         bool     // the container has no env; its etcdctl is 3.4 or later
 	CA, Cert, Key string   // client's; "" without TLS
+	User          string   // whose password etcdctl asks for; "" without one
+}
+
+// Login is the service whose password a command of c reads, for change.Exec; ""
+// for none.
+func (c Ctl) Login() string {
+	if c.User == "" {
+		return ""
+	}
+	return reader.EtcdService
+}
+
+// Unfed says why etcdctl cannot be given the password that it would ask for; ""
+// where it can, or asks for none.
+func (c Ctl) Unfed() string {
+	if c.User == "" || len(c.Wrap) == 0 || c.Wrap[0] == "docker" {
+		return ""
+	}
+	return fmt.Sprintf("a password cannot be given to an etcdctl that is only reached by %s: put etcdctl on the host, or use a certificate whose name is a user's", c.Wrap[0])
+}
+
+// enter is what stands before etcdctl; with a password docker must pass it on.
+func (c Ctl) enter() []string {
+	argv := slices.Clone(c.Wrap)
+	if c.User != "" && len(argv) > 1 && argv[0] == "docker" {
+		argv = slices.Insert(argv, 2, "-i") // behind exec
+	}
+	return argv
 }
 
 // v3 asks with API 3 and JSON.
 func (c Ctl) v3(endpoints, limit string, verb ...string) []string {
-	argv := append([]string{}, c.Wrap...)
+	argv := c.enter()
 	if !c.NoEnv {
 		argv = append(argv, "env", "ETCDCTL_API=3")
 	}
@@ -25,6 +57,9 @@ func (c Ctl) v3(endpoints, limit string, verb ...string) []string {
 	}
 	if c.Cert != "" {
 		argv = append(argv, "--cert", c.Cert, "--key", c.Key)
+	}
+	if c.User != "" {
+		argv = append(argv, "--user", c.User)
 	}
 	return append(append(argv, "--write-out", "json"), verb...)
 }
@@ -47,6 +82,10 @@ func (c Ctl) Health(endpoint string) []string { return c.v3(endpoint, quick, "en
 
 // Alarms lists what the cluster is alarmed about.
 func (c Ctl) Alarms(endpoint string) []string { return c.v3(endpoint, quick, "alarm", "list") }
+
+// Users asks for the names of users: with authentication on, only who has the
+// role root is told.
+func (c Ctl) Users(endpoint string) []string { return c.v3(endpoint, quick, "user", "list") }
 
 // HashKV hashes one member's keys up to a revision (3.3).
 func (c Ctl) HashKV(endpoint string, rev int64) []string {

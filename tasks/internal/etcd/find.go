@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
@@ -19,7 +20,7 @@ type Places struct {
 	Unit     string `yaml:"unit" doc:"etcd's unit; etcd.service or etcd_container.service when not given"`
 	Endpoint string `yaml:"endpoint" doc:"URL where the host's member answers; from its settings when not given"`
 	CACert   string `yaml:"cacert" doc:"absolute path on the host of the authority's certificate; from the settings when not given"`
-	Cert     string `yaml:"cert" doc:"absolute path on the host of the client's certificate; the peer's when not given"`
+	Cert     string `yaml:"cert" doc:"absolute path on the host of the client's certificate; the peer's when not given. With authentication on, its common name is that of a user with the role root, or the variables etcd_user and etcd_password name one (see dayops doc etcd_health)"`
 	Key      string `yaml:"key" doc:"absolute path on the host of the client's key; needed with cert"`
 }
 
@@ -91,7 +92,8 @@ func Find(ctx context.Context, r task.Reader, p Places) (in Instance, ok bool, e
 		in.Ctl.Cert, in.Ctl.Key = p.Cert, p.Key
 	}
 	in.client()
-	return in, true, nil
+	in.Ctl.User, err = change.User(r, reader.EtcdService)
+	return in, true, err
 }
 
 // unit takes the settings of a systemd unit: its environment, its files in

@@ -19,6 +19,7 @@ type Live struct {
 	Members      []Member // Healthy is not filled in
 	ListProblem  string
 	Health       Health
+	Denied       string // in the member's words, why authentication keeps us from some of what root may; "" where nothing does
 	Alarms       []Alarm
 	AlarmProblem string
 	Keys         int64 // of the v3 store; -1 where it could not be asked
@@ -65,6 +66,9 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 		l.Problem = "its settings have no URL for clients"
 		return l, nil
 	}
+	if l.Problem = in.Ctl.Unfed(); l.Problem != "" {
+		return l, nil
+	}
 	a := &asker{ctx: ctx, r: r}
 	out, problem := a.ask(in.Ctl.Version()...)
 	if problem != "" {
@@ -73,6 +77,7 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 	}
 	l.Tool, _ = ParseVersion(out)
 	if out, l.Problem = a.ask(in.Ctl.Status(in.Endpoint)...); l.Problem != "" {
+		l.Denied = denied(l.Problem)
 		return l, a.err
 	}
 	all, err := ParseStatus(out)
@@ -117,6 +122,8 @@ func (a *asker) members(in Instance, l *Live) {
 }
 
 func (a *asker) quorate(in Instance, l *Live) {
+	_, problem := a.ask(in.Ctl.Users(in.Endpoint)...)
+	l.Denied = denied(problem)
 	out, problem := a.ask(in.Ctl.Alarms(in.Endpoint)...)
 	if l.AlarmProblem = problem; problem == "" {
 		var err error

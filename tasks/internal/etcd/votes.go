@@ -22,7 +22,7 @@ type Votes struct {
 	Own     *Status // the asked member's; nil where it does not answer
 	Problem string  // why there is no Own, or no Members
 	Cluster uint64
-	Members []Member // Healthy: answers, sees a leader, and is no more than MaxLag behind
+	Members []Member // Healthy: answers, sees a leader, and is, if it has a vote, no more than MaxLag behind
 }
 
 // Quorate tells that the asked member sees a leader and knows who the others
@@ -43,6 +43,9 @@ func CountVotes(ctx context.Context, r task.Reader, in Instance) (Votes, error) 
 	var v Votes
 	if in.Endpoint == "" {
 		v.Problem = "its settings have no URL for clients"
+		return v, nil
+	}
+	if v.Problem = in.Ctl.Unfed(); v.Problem != "" {
 		return v, nil
 	}
 	a := &asker{ctx: ctx, r: r}
@@ -101,7 +104,8 @@ func (v *Votes) survey(a *asker, in Instance) {
 	}
 	for i, m := range v.Members {
 		v.Members[i].Healthy = slices.ContainsFunc(all, func(s Status) bool {
-			return s.MemberID == m.ID && s.ClusterID == v.Cluster && s.Leader != 0 && first-s.Index <= MaxLag
+			// How far a learner is, etcd itself looks at before it gives it a vote.
+			return s.MemberID == m.ID && s.ClusterID == v.Cluster && s.Leader != 0 && (m.Learner || first-s.Index <= MaxLag)
 		})
 	}
 }

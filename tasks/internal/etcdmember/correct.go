@@ -32,11 +32,11 @@ func (k *Making) Correct(f *Findings) (changes []change.Change) {
 			continue
 		}
 		f.Warn(h.Name, fmt.Sprintf("member %s has the peer URL %s, which no other host can use: it is set to %s", m.Label(), strings.Join(m.PeerURLs, ", "), right), "")
-		id, there := etcd.Hex(m.ID), k.member(*asker, right)
+		in, id, there := asker.State.Instance, etcd.Hex(m.ID), k.member(*asker, right)
 		changes = append(changes, &change.Exec{
-			Argv: asker.State.Instance.Ctl.MemberUpdate(asker.State.Instance.Endpoint, id, right), Limit: commandLimit, Class: change.Disruptive,
+			Argv: in.Ctl.MemberUpdate(in.Endpoint, id, right), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive,
 			Done: &change.Probe{Find: there}, Purpose: fmt.Sprintf("set the peer URL of member %s to %s", m.Label(), right),
-			Undo: []*change.Exec{{Argv: asker.State.Instance.Ctl.MemberUpdate(asker.State.Instance.Endpoint, id, m.PeerURLs...), Limit: commandLimit, Class: change.Disruptive,
+			Undo: []*change.Exec{{Argv: in.Ctl.MemberUpdate(in.Endpoint, id, m.PeerURLs...), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive,
 				Done: &change.Probe{Find: there, Absent: true}, Purpose: fmt.Sprintf("set the peer URL of member %s to %s again", m.Label(), strings.Join(m.PeerURLs, ", "))}},
 		})
 		v.Members[i].PeerURLs = []string{right}

@@ -32,6 +32,7 @@ func (v *View) Sound(f *Findings, l Limits, dead ...uint64) {
 		}
 	}
 	v.alarms(f)
+	v.unwelcome(f)
 	sum := etcd.Count(v.Members)
 	switch {
 	case !sum.Quorum():
@@ -62,6 +63,7 @@ func (v *View) found(f *Findings) bool {
 			f.Fail(h.Name, fmt.Sprintf("member %s does not answer at %s: %s", h.State.Instance.Name, h.State.Instance.Endpoint, h.State.Live.Problem), ask(h.State))
 		}
 	}
+	v.unwelcome(f)
 	f.Fail("", "no member says who its members are", "see the hosts' findings, and dayops run etcd-health.yml")
 	return false
 }
@@ -131,6 +133,15 @@ func (v *View) member(f *Findings, m etcd.Member, down bool) {
 		f.say("", status, fmt.Sprintf("member %s does not answer at %s: %s", v.Label(m), h.State.Instance.Endpoint, h.State.Live.Problem), hint)
 	default:
 		f.say("", status, fmt.Sprintf("member %s is not healthy: %s", v.Label(m), or(h.State.Live.Health.Error, "it answers, and confirms no read")), "see dayops run etcd-health.yml")
+	}
+}
+
+// unwelcome refuses what etcd would refuse half-way.
+func (v *View) unwelcome(f *Findings) {
+	for _, h := range v.Hosts {
+		if text, hint := h.State.Instance.Unwelcome(h.State.Live); text != "" && h.Err == nil {
+			f.Fail(h.Name, text, hint)
+		}
 	}
 }
 

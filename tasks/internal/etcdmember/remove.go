@@ -129,7 +129,7 @@ func (k *Making) Shrink(f *Findings, l Leaving) {
 		leads := &change.Query{Argv: in.Ctl.Status(at), Key: "Endpoint", Value: at, Field: "Status.leader", What: "the leader, as " + l.Member.Label() + " sees it"}
 		to := etcd.Hex(asker.State.Live.Status.MemberID)
 		changes = append(changes, &change.Exec{
-			Argv: in.Ctl.MoveLeader(to, v.clientURLs()...), Limit: commandLimit, Class: change.Disruptive,
+			Argv: in.Ctl.MoveLeader(to, v.clientURLs()...), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive,
 			Done:    &change.Probe{Find: leads, Is: id, Absent: true},
 			Purpose: fmt.Sprintf("move the leadership from %s to %s, if it leads", l.Member.Label(), asker.State.Instance.Name),
 			Undo:    nil,
@@ -139,7 +139,7 @@ func (k *Making) Shrink(f *Findings, l Leaving) {
 	}
 	there := &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "ID", Value: id, What: "member " + l.Member.Label()}
 	changes = append(changes, &change.Exec{
-		Argv: in.Ctl.MemberRemove(in.Endpoint, etcd.Hex(l.Member.ID)), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
+		Argv: in.Ctl.MemberRemove(in.Endpoint, etcd.Hex(l.Member.ID)), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
 		Done:    &change.Probe{Find: there, Absent: true},
 		Purpose: fmt.Sprintf("member remove %s (%x)", l.Member.Label(), l.Member.ID), NoReturn: true,
 	})

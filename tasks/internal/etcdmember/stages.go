@@ -111,10 +111,10 @@ func (k *Making) member(asker Host, peerURL string) *change.Query {
 
 // remove is the command that takes a member out again, whose ID nobody knows yet.
 func (k *Making) takeOut(asker Host, n Newcomer) *change.Exec {
-	q := *k.member(asker, n.PeerURL)
+	in, q := asker.State.Instance, *k.member(asker, n.PeerURL)
 	q.Field, q.Hex, q.What = "ID", true, "the ID of "+n.Name
 	return &change.Exec{
-		Argv:  asker.State.Instance.Ctl.MemberRemove(asker.State.Instance.Endpoint, "{member}"),
+		Argv: in.Ctl.MemberRemove(in.Endpoint, "{member}"), Login: in.Ctl.Login(),
 		Words: map[string]change.Query{"member": q}, Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
 		Done:    &change.Probe{Find: k.member(asker, n.PeerURL), Absent: true},
 		Purpose: "member remove " + n.Name,
@@ -244,7 +244,7 @@ func (k *Making) join(a *Addition, asker Host) {
 	}
 	in := asker.State.Instance
 	k.On("member "+a.Name, asker.Name, &change.Exec{
-		Argv: in.Ctl.MemberAdd(in.Endpoint, a.Name, a.PeerURL, a.Learner), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
+		Argv: in.Ctl.MemberAdd(in.Endpoint, a.Name, a.PeerURL, a.Learner), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
 		Done:    &change.Probe{Find: k.member(asker, a.PeerURL)},
 		Purpose: fmt.Sprintf("add %s %s at %s", how, a.Name, a.PeerURL),
 		Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
@@ -307,22 +307,6 @@ func (k *Making) reached(a *Addition, g Growth) {
 	k.Stage("reach "+a.Name+" back", 0, steps...)
 }
 
-// retryScript asks again until the cluster agrees, as often as it may.
-const retryScript = `n=$1 every=$2; shift 2
-while :; do
-  said=$("$@" 2>&1) && exit 0
-  n=$((n-1))
-  [ "$n" -gt 0 ] || { printf '%s\n' "$said" | tail -n 5 >&2; exit 1; }
-  sleep "$every"
-done`
-
-// retry is a command that is given again until it succeeds.
-func retry(limit time.Duration, argv []string) ([]string, time.Duration) {
-	n := max(1, int(limit/retryEvery))
-	head := []string{"/bin/sh", "-c", retryScript, "dayops", strconv.Itoa(n), strconv.Itoa(int(retryEvery / time.Second))}
-	return append(head, argv...), 2*limit + commandLimit
-}
-
 // settle gives the learner its vote as soon as etcd lets it have it, and waits
 // for health. Both steps can take the member out again: before its etcd is
 // stopped, for a voter that is stopped first might take the quorum along.
@@ -333,9 +317,10 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 		q.Field = "isLearner"
 		id := q
 		id.Field, id.Hex, id.What = "ID", true, "the ID of "+a.Name
+		k.On("state of "+a.Name, a.Name, a.instance(in).Answers(g.Health))
 		argv, limit := retry(g.Promote, in.Ctl.MemberPromote(in.Endpoint, "{member}"))
 		k.On("promote "+a.Name, asker.Name, &change.Exec{
-			Argv: argv, Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
+			Argv: argv, Login: in.Ctl.Login(), Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
 			Done:    &change.Probe{Find: &q, Is: "false"},
 			Purpose: fmt.Sprintf("promote %s as soon as it has caught up, within %s", a.Name, g.Promote),
 			Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
@@ -343,7 +328,7 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 	} else {
 		argv, limit := retry(g.Health, in.Ctl.Health(a.ClientURL))
 		k.On("vote of "+a.Name, asker.Name, &change.Exec{
-			Argv: argv, Limit: limit, Class: change.Disruptive,
+			Argv: argv, Login: in.Ctl.Login(), Limit: limit, Class: change.Disruptive,
 			Done:    &change.Probe{Find: &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "name", Value: a.Name, What: "member " + a.Name}},
 			Purpose: fmt.Sprintf("wait until %s takes part, within %s", a.Name, g.Health),
 			Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
@@ -354,9 +339,9 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 
 // instance is the new member as its settings describe it.
 func (a *Addition) instance(donor etcd.Instance) etcd.Instance {
-	in := etcd.Instance{Runtime: etcd.UnitRuntime, Unit: unitName, Name: a.Name, Endpoint: a.ClientURL}
+	in := etcd.Instance{Runtime: etcd.UnitRuntime, Unit: unitName, Name: a.Name, Endpoint: a.ClientURL, Ctl: etcd.Ctl{User: donor.Ctl.User}}
 	if donor.TLS() {
-		in.Ctl = etcd.Ctl{CA: ConfDir + "/ca.crt", Cert: ConfDir + "/peer.crt", Key: ConfDir + "/peer.key"}
+		in.Ctl.CA, in.Ctl.Cert, in.Ctl.Key = ConfDir+"/ca.crt", ConfDir+"/peer.crt", ConfDir+"/peer.key"
 	}
 	if donor.PeerCert == "" && donor.Cert != "" {
 		in.Ctl.Cert, in.Ctl.Key = ConfDir+"/server.crt", ConfDir+"/server.key"

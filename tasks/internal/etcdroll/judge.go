@@ -46,6 +46,11 @@ type Limits struct {
 // of which one more member must not be missing for a moment. turn are those of
 // Turn that are to be.
 func (c *Cluster) Judge(f *Findings, l Limits, turn []Host) {
+	for _, h := range c.Hosts {
+		if text, hint := h.State.Instance.Unwelcome(h.State.Live); text != "" {
+			f.Fail(h.Name+": "+text, hint)
+		}
+	}
 	if !c.found(f) {
 		return
 	}

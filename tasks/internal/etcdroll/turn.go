@@ -47,7 +47,7 @@ func (c *Cluster) MoveLeader(h Host) []change.Change {
 	in := h.State.Instance
 	leads := in.Leads(m.ID)
 	return []change.Change{&change.Exec{
-		Argv: in.Ctl.MoveLeader(etcd.Hex(to.ID), in.Endpoint), Limit: moveLimit,
+		Argv: in.Ctl.MoveLeader(etcd.Hex(to.ID), in.Endpoint), Login: in.Ctl.Login(), Limit: moveLimit,
 		Done:    &change.Probe{Find: &leads, Absent: true},
 		Purpose: fmt.Sprintf("move the leadership from %s to %s", m.Label(), to.Label()),
 	}}

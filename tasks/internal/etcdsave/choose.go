@@ -156,6 +156,9 @@ func (c *cluster) unfit(h host, p Params, lost bool) string {
 		return "not asked for (member: " + p.Member + ")"
 	case st == nil:
 		return "it does not answer: " + s.Live.Problem
+	case s.Live.Denied != "":
+		text, hint := s.Instance.Unwelcome(s.Live)
+		return text + " (" + hint + ")"
 	case st.Learner:
 		return "it is a learner"
 	case c.alarmed(st.MemberID, "CORRUPT"):

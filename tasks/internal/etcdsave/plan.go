@@ -175,7 +175,7 @@ func (b *builder) stage(h host, to *change.SetTarget) []change.Change {
 		proof = snapshot.ProofCopied
 		out = append(out, coldCopy(h, file, v2, dir)...)
 	} else {
-		out = append(out, &change.Exec{Argv: h.State.Instance.Save(file, p.Timeout.Std()), Limit: p.Timeout.Std() + limitSlack, Staging: true,
+		out = append(out, &change.Exec{Argv: h.State.Instance.Save(file, p.Timeout.Std()), Login: h.State.Instance.Ctl.Login(), Limit: p.Timeout.Std() + limitSlack, Staging: true,
 			Done: &change.Probe{Path: file}, Purpose: "save a snapshot of " + label(h)})
 		if c := v2Copy(h, v2, dir); c != nil {
 			out = append(out, c)

@@ -4,6 +4,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -56,7 +57,7 @@ func unwrap(argv []string, depth int) [][]string {
 			continue
 		case isShell(name):
 			if text, ok := shellText(argv[1:]); ok {
-				return InShell(text, depth+1)
+				return append(InShell(text, depth+1), positional(text, argv[1:], depth+1)...)
 			}
 			return [][]string{argv}
 		case name == "eval":
@@ -127,6 +128,26 @@ func shellText(argv []string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+var shifts = regexp.MustCompile(`(?:^|[;\s])shift(?:[ \t]+([0-9]+))?(?:[;\s]|$)`)
+
+// positional are the commands that a shell is given behind its text, which runs
+// them as "$@", after the words that it takes off with its first shift.
+func positional(text string, argv []string, depth int) [][]string {
+	i := slices.Index(argv, text)
+	if !strings.Contains(text, `"$@"`) || i < 0 || i+2 > len(argv) {
+		return nil
+	}
+	argv = argv[i+2:] // $0 is behind the text
+	if m := shifts.FindStringSubmatch(text); m != nil {
+		n := 1
+		if m[1] != "" {
+			n, _ = strconv.Atoi(m[1])
+		}
+		argv = argv[min(n, len(argv)):]
+	}
+	return unwrap(argv, depth)
 }
 
 // InShell takes a shell's text apart; depth is how deep it stands in others.

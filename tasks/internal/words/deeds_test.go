@@ -155,3 +155,20 @@ func FuzzDeeds(f *testing.F) {
 		Risk(sh(s))
 	})
 }
+
+// What a script is given to run is seen too, as the verbs that dayops itself tries again.
+func TestDeedsOfPositional(t *testing.T) {
+	give := []string{"env", "ETCDCTL_API=3", "etcdctl", "--endpoints", "https://a:2379", "--user", "member", "--write-out", "json"}
+	for text, want := range map[string]string{
+		`n=$1 only=$2; shift 2; printf x | "$@" && exit 0`:       "remove member abc",
+		"n=$1; only=$2\nshift 2\nsaid=$(printf x | \"$@\" 2>&1)": "remove member abc",
+		`shift; shift 1; "$@"`:                                   "", // only the first is counted
+		`echo "$1" "$2"`:                                         "",
+	} {
+		argv := append([]string{"/bin/sh", "-c", text, "dayops", "15", "unhealthy cluster"}, append(give, "member", "remove", "abc")...)
+		require.Equal(t, want, told(argv), text)
+	}
+	require.Equal(t, "stop unit etcd.service", told([]string{"sh", "-c", `"$@"`, "x", "systemctl", "stop", "etcd"}))
+	require.Equal(t, "add a learner member x", told(append(give, "member", "add", "x", "--peer-urls", "https://x:2380", "--learner")))
+	require.Equal(t, "remove member member", told([]string{"etcdctl", "--debug", "member", "remove", "member"}))
+}

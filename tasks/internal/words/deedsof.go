@@ -141,14 +141,26 @@ func daemon(program, name string, full bool) bool {
 	return slices.ContainsFunc(Daemons(), re.MatchString)
 }
 
-// member reads etcdctl's verbs that change who belongs to the cluster.
+// member reads etcdctl's verbs that change who belongs to the cluster. "member"
+// may also be an option's value, as the name of a user.
 func member(argv []string) (Deed, bool) {
-	i := slices.Index(argv, "member")
-	if i < 0 || i+1 >= len(argv) {
+	for i, w := range argv {
+		if w != "member" {
+			continue
+		}
+		if d, ok := memberVerb(argv[i+1:]); ok {
+			return d, true
+		}
+	}
+	return Deed{}, false
+}
+
+func memberVerb(argv []string) (Deed, bool) {
+	if len(argv) == 0 {
 		return Deed{}, false
 	}
 	d := Deed{Object: Member}
-	rest := argv[i+2:]
+	rest := argv[1:]
 	for j := 0; j < len(rest); j++ {
 		if strings.HasPrefix(rest[j], "-") {
 			if rest[j] == "--peer-urls" {
@@ -159,7 +171,7 @@ func member(argv []string) (Deed, bool) {
 		d.Names = append(d.Names, rest[j])
 	}
 	d.Names = d.Names[:min(1, len(d.Names))] // v2's add has a URL behind the name
-	switch argv[i+1] {
+	switch argv[0] {
 	case "remove":
 		d.Verb = Remove
 	case "promote":

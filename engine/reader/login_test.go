@@ -20,18 +20,39 @@ func fedArgv(endpoint, user string, verb ...string) []string {
 	return append(head, verb...)
 }
 
-func TestFeedTable(t *testing.T) {
+func as(user, password string) Logins {
+	return func(service string) (string, []byte, error) {
+		if service != EtcdService {
+			return "", nil, nil
+		}
+		return user, []byte(password), nil
+	}
+}
+
+func TestFedTable(t *testing.T) {
 	list := fedArgv("https://m1:2379", "root", "member", "list")
-	require.True(t, fits(FedProbes(), list))
-	require.Error(t, CheckProbe(list), "without an input it could only fail")
+	require.NoError(t, CheckProbe(list))
+	require.False(t, fits(Probes(), list), "without an input it could only fail")
 	for _, argv := range [][]string{
 		fedArgv("https://m1:2379", "root:secret", "member", "list"), fedArgv("https://m1:2379", "root", "put", "x", "y"),
-		fedArgv("https://m1:2379", "root", "get", "x"), {"hostname"},
+		fedArgv("https://m1:2379", "root", "get", "x"),
 	} {
-		_, err := New(nil, "").Feed(t.Context(), []byte("secret"), argv...)
+		_, err := New(nil, "").With(as("root", "secret")).Probe(t.Context(), argv...)
 		var refused *RefusedError
 		require.ErrorAs(t, err, &refused, argv)
 	}
+	for name, l := range map[string]Logins{"nobody": nil, "somebody else": as("other", "secret"), "no password": as("root", "")} {
+		_, err := New(nil, "").With(l).Probe(t.Context(), list...)
+		var none *NoLoginError
+		require.ErrorAs(t, err, &none, name)
+		require.ErrorContains(t, err, "etcd_password", name)
+	}
+	user, err := New(nil, "").With(as("root", "secret")).User(EtcdService)
+	require.NoError(t, err)
+	require.Equal(t, "root", user)
+	user, err = New(nil, "").User(EtcdService)
+	require.NoError(t, err)
+	require.Empty(t, user)
 }
 
 // etcdWithPassword is a real etcd whose root has a password.
@@ -73,17 +94,16 @@ func etcdWithPassword(t *testing.T, password string) (endpoint string) {
 }
 
 // A password reaches etcdctl through its input, and its prompt is not part of the answer.
-func TestFeedEtcdctl(t *testing.T) {
+func TestFedEtcdctl(t *testing.T) {
 	endpoint := etcdWithPassword(t, "s3cret-word")
 	c, err := local.New(conn.Target{Name: "here"})
 	require.NoError(t, err)
-	r := New(c, "")
 	keys := fedArgv(endpoint, "root", "get", "", "--prefix", "--keys-only", "--limit", "1")
-	res, err := r.Feed(t.Context(), []byte("s3cret-word"), keys...)
+	res, err := New(c, "").With(as("root", "s3cret-word")).Probe(t.Context(), keys...)
 	require.NoError(t, err)
 	require.Zero(t, res.Code, res.Stderr.String())
 	require.True(t, strings.HasPrefix(res.Stdout.String(), `{"header":`), res.Stdout.String())
-	res, err = r.Feed(t.Context(), []byte("wrong"), keys...)
+	res, err = New(c, "").With(as("root", "wrong")).Probe(t.Context(), keys...)
 	require.NoError(t, err)
 	require.NotZero(t, res.Code)
 	require.Contains(t, res.Stderr.String(), "authentication failed")
