@@ -9,6 +9,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/journal"
@@ -60,7 +61,16 @@ func explain(host string, err error) (cause, hint string) {
 	if cause, hint := explainLock(host, err); cause != "" {
 		return cause, hint
 	}
-	return err.Error(), fileHint(host, err)
+	return err.Error(), cmp.Or(fileHint(host, err), waitHint(err))
+}
+
+// waitHint knows what keeps a port shut.
+func waitHint(err error) string {
+	var w *change.WaitError
+	if errors.As(err, &w) && w.Last == change.NothingAccepts {
+		return "see why nothing listens there (journalctl on that host), or which firewall on the way keeps the port shut"
+	}
+	return ""
 }
 
 // explainLock knows who keeps whom out, and what nobody can know.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/store"
@@ -42,4 +43,6 @@ func TestHintsCanBeTyped(t *testing.T) {
 	require.Empty(t, hint)
 	_, hint = explain("n1", &store.FullError{Location: "/srv/backups", Err: &fs.PathError{Op: "write", Path: "/srv/backups/x", Err: syscall.ENOSPC}})
 	require.Regexp(t, "^df -h /srv/backups ", hint)
+	_, hint = explain("n1", fmt.Errorf("plan: %w", &change.WaitError{What: "n2:2380 to answer n1", Last: change.NothingAccepts}))
+	require.Contains(t, hint, "which firewall on the way")
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/dayops/dayops/engine/reader"
 )
 
+// NothingAccepts is what a Wait for a port saw last, when nobody answered there.
+const NothingAccepts = "nothing accepts connections"
+
 var _ Change = (*Wait)(nil)
 
 // Kind is "wait".
@@ -236,7 +239,7 @@ func (w *Wait) askPort(ctx context.Context, h Host, match *regexp.Regexp) (bool,
 	case res.Code == codeMissing:
 		return false, "", &StepError{Doing: w.Summary(), Output: "the host needs bash and timeout to connect to a port"}
 	case res.Code != 0:
-		return false, "nothing accepts connections", nil
+		return false, NothingAccepts, nil
 	case match == nil:
 		return true, "it accepts connections", nil
 	}

@@ -99,6 +99,9 @@ func (a *Authority) config(ctx context.Context, r task.Reader, f reader.File) er
 			a.Lacks = append(a.Lacks, fmt.Sprintf("%s has no section %s", f.Path, s))
 		}
 	}
+	if !names(got, "etcd_v3_ca_server") || !names(got, "etcd_v3_ca_peer") {
+		a.Lacks = append(a.Lacks, f.Path+" does not take the new certificate's names from SAN: subjectAltName = ${ENV::SAN} in etcd_v3_req, and copy_extensions = copy in etcd_ca")
+	}
 	if dir := got["etcd_ca"]["dir"]; dir != "" && path.Clean(dir) != path.Clean(a.Dir) {
 		a.Lacks = append(a.Lacks, fmt.Sprintf("%s is about %s", f.Path, reader.Printable(dir)))
 	}
@@ -108,6 +111,17 @@ func (a *Authority) config(ctx context.Context, r task.Reader, f reader.File) er
 		a.Lacks = append(a.Lacks, f.Path+" does not say for how many days (default_days of etcd_ca)")
 	}
 	return nil
+}
+
+// names tells whether what a section signs has the names that are asked for: its
+// own come first, then those of the request, where they are copied.
+func names(got map[string]map[string]string, section string) bool {
+	const asked = "ENV::SAN"
+	if own, has := got[section]["subjectAltName"]; has {
+		return strings.Contains(own, asked)
+	}
+	copies := got["etcd_ca"]["copy_extensions"]
+	return got[section] == nil || strings.Contains(got["etcd_v3_req"]["subjectAltName"], asked) && (copies == "copy" || copies == "copyall")
 }
 
 // parseConfig reads openssl's configuration: sections of name = value. What is

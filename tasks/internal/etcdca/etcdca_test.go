@@ -113,6 +113,38 @@ func TestSign(t *testing.T) {
 	require.False(t, apply(etcdca.Clear(into)).Changed)
 }
 
+// Names that the authority leaves out are told before anything is signed; what it
+// puts in place of them, when it has signed, before the certificate goes anywhere.
+func TestSignedForOtherNames(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("needs openssl")
+	}
+	h := tasktest.Local(t)
+	dir := authority(t, time.Now().AddDate(10, 0, 0))
+	good := look(t, h, dir)
+	text, err := os.ReadFile(dir + "/openssl.cnf")
+	require.NoError(t, err)
+	spoil := func(old, now string) {
+		require.Contains(t, string(text), old)
+		require.NoError(t, os.WriteFile(dir+"/openssl.cnf", []byte(strings.ReplaceAll(string(text), old, now)), 0o600))
+	}
+	for old, now := range map[string]string{"copy_extensions = copy": "", "${ENV::SAN}": "DNS:elsewhere", "[ etcd_v3_ca_peer ]": "[ etcd_v3_ca_peer ]\nsubjectAltName = DNS:elsewhere"} {
+		spoil(old, now)
+		problem, _ := look(t, h, dir).Problem(time.Now(), read(t, h, dir+"/ca.crt"))
+		require.Contains(t, problem, "does not take the new certificate's names", now)
+	}
+	spoil("${ENV::SAN}", "IP:10.0.0.8,DNS:m")
+	q := etcdca.Request{Use: etcdca.Peer, CN: "m", Names: etcdca.Names{DNS: []string{"m"}, IPs: []string{"10.0.0.9"}}, Into: filepath.Join(t.TempDir(), change.StagingName(time.Now(), 1))}
+	host := change.Host{Name: "here", Conn: h.Conn, Run: "r", Now: time.Now}
+	_, err = change.Apply(t.Context(), host, etcdca.Prepare(q.Into))
+	require.NoError(t, err)
+	out, err := change.Apply(t.Context(), host, good.Sign(q))
+	require.NoError(t, err)
+	require.Equal(t, 1, out.Exec.Code)
+	require.Contains(t, out.Exec.Stderr.String(), "not valid for 10.0.0.9")
+	require.NoFileExists(t, q.Cert())
+}
+
 // TestSignUndone: the files go, the serial number stays taken.
 func TestSignUndone(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {

@@ -82,6 +82,13 @@ say() { "$@" >.said 2>&1 && return 0; code=$?; tail -n 15 .said >&2; exit $code;
 say openssl req -new -config "$ca/openssl.cnf" -keyout "$use.key" -out "$use.csr" -reqexts etcd_v3_req -batch -nodes -subj "/CN=$cn"
 say openssl ca -name etcd_ca -config "$ca/openssl.cnf" -out "$use.new" -in "$use.csr" -extensions "etcd_v3_ca_$use" -batch -notext
 say openssl verify -CAfile "$ca/ca.crt" "$use.new"
+IFS=,
+for n in $SAN; do
+  case $n in IP:*) how=-checkip;; *) how=-checkhost;; esac
+  if openssl x509 -noout -in "$use.new" "$how" "${n#*:}" | grep -q 'NOT match'; then
+    echo "what the authority signed is not valid for ${n#*:}: see subjectAltName and copy_extensions in $ca/openssl.cnf" >&2; exit 1
+  fi
+done
 rm -f .said
 mv -f "$use.new" "$use.crt"`
 

@@ -5,6 +5,7 @@ package soak
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) { program.Main(m) }
 type desk struct {
 	t              testing.TB
 	dir, home, inv string
+	left           string // folder of hosts, this one too, for what dayops leaves there; "" is the usual one
 }
 
 func newDesk(t testing.TB, inventory string) *desk {
@@ -103,7 +105,7 @@ func (d *desk) prepare(env []string, args ...string) *job {
 	j := &job{d: d, cmd: exec.CommandContext(ctx, program.Path(d.t), args...), ended: make(chan struct{})}
 	j.cmd.Dir = d.dir
 	j.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + d.home, "XDG_STATE_HOME=" + filepath.Join(d.home, "state"), "TERM=dumb",
-		"DAYOPS_INVENTORY=" + d.inv}, env...)
+		"DAYOPS_INVENTORY=" + d.inv, "DAYOPS_HOST_DIR=" + d.left}, env...)
 	j.cmd.Stdout, j.cmd.Stderr = &j.said, &j.said
 	return j
 }
@@ -168,7 +170,7 @@ func (d *desk) free(hosts []*labtest.Host, story string) {
 	d.t.Helper()
 	for _, h := range hosts {
 		left := func() string {
-			return on(d.t, h, `cd /var/lib/dayops 2>/dev/null && ls -d lock runs runs/* 2>/dev/null
+			return on(d.t, h, `cd `+cmp.Or(d.left, "/var/lib/dayops")+` 2>/dev/null && ls -d lock runs runs/* 2>/dev/null
 for p in $(grep -ls DAYOPS_ID= /proc/[0-9]*/environ); do tr '\0' ' ' <${p%environ}cmdline; done; :`)
 		}
 		var last string
