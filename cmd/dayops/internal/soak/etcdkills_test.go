@@ -228,7 +228,7 @@ func (c *cycle) chain(m move, point func(n int) string) {
 	w := c.e.StartWriter(c.t)
 	s, on := c.begins(m, at(point(0)))
 	for n := 1; on; n++ {
-		require.Less(c.t, n, 200, "the run comes to no end\n%s", &s.log)
+		require.Less(c.t, n, 40, "the run comes to no end\n%s", &s.log)
 		on = !s.resumed(at(point(n)))
 	}
 	if s.run == "" && c.lastKilled(s) { // before it was journalled: nothing was done
@@ -338,9 +338,9 @@ func TestEtcdKilled(t *testing.T) {
 		}
 		return
 	}
-	points := []string{"before:7", "half:9"}
+	points := []string{"before:13", "half:16"}
 	if long() {
-		points = []string{"before:7", "after:6", "half:8", "after:9", "before:11"}
+		points = []string{"before:13", "after:12", "half:14", "after:15", "before:17"}
 	}
 	for _, p := range points {
 		c.chains(p)
