@@ -76,6 +76,7 @@ var (
 	nameWord  = regexp.MustCompile(`^[A-Za-z0-9_%+:][A-Za-z0-9_.,%+:@-]*$`)
 	digits    = regexp.MustCompile(`^[0-9]{1,6}$`)
 	urlList   = regexp.MustCompile(`^https?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}(,https?://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})*$`)
+	hostPort  = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*):[0-9]{1,5}$`)
 	revision  = regexp.MustCompile(`^[0-9]{1,19}$`)
 	wordPlace = regexp.MustCompile(`<[a-z]+>`)
 )
@@ -101,6 +102,8 @@ func matchWord(word, arg string) bool {
 		return listWord.MatchString(arg)
 	case "<name>":
 		return nameWord.MatchString(arg)
+	case "<hostport>":
+		return hostPort.MatchString(arg)
 	case "<urls>":
 		return len(arg) <= maxURLs && urlList.MatchString(arg)
 	case "<rev>":

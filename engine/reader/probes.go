@@ -9,6 +9,7 @@ import "slices"
 //	<path> absolute path    <leaf> one file name         <n> digits
 //	<words> letters, digits and , _ . + % - joined, not starting with a dash
 //	<name> as <words> and :, for database keys and hosts
+//	<hostport> a name or an address, [in brackets] where it has colons, and a port
 //	<urls> http and https URLs of host and port, joined by commas
 //	<rev> digits, as many as an etcd revision has        <empty> the empty word
 type Pattern struct {

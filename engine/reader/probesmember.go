@@ -6,6 +6,7 @@ func memberProbes() []Pattern {
 		{"etcd --version", "prints"},
 		{"dnf -q -C list --showduplicates <package>", "lists from what is at hand (-C); fetches nothing, writes only its log"},
 		{"yum -q -C list --showduplicates <package>", "as above"},
+		{"openssl pkey -in <path> -pubout -passin pass:", "prints the public half of a key; one with a passphrase fails and asks nobody"},
 		{"iptables -w -S INPUT", "prints the rules of a chain; may load the kernel's table"},
 		{"iptables -w -S OS_FIREWALL_ALLOW", "as above"},
 		{"iptables -w -C INPUT -j OS_FIREWALL_ALLOW", "-C compares and changes nothing"},
@@ -17,7 +18,7 @@ func memberProbes() []Pattern {
 		}
 	}
 	for _, name := range []string{"-verify_ip", "-verify_hostname"} {
-		out = append(out, Pattern{"timeout 10 openssl s_client -connect <name> -cert <path> -key <path> -CAfile <path> -verify_return_error " + name + " <name>",
+		out = append(out, Pattern{"timeout 10 openssl s_client -connect <hostport> -cert <path> -key <path> -CAfile <path> -verify_return_error " + name + " <name>",
 			"shakes hands over TLS and sends nothing else; it has no input, which ends it"})
 	}
 	return out

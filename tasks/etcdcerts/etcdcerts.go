@@ -23,15 +23,16 @@ import (
 
 // Params are the parameters of etcd_certs.
 type Params struct {
-	etcd.Places `yaml:",inline"`
-	WarnExpiry  strictyaml.Duration `yaml:"warn_expiry" default:"60d" doc:"certificates that expire sooner are a warning; 0 is never"`
-	MaxExpiry   strictyaml.Duration `yaml:"max_expiry" default:"7d" doc:"certificates that expire sooner are a failure, as are expired ones; 0 is only expired ones"`
-	Renew       bool                `yaml:"renew" default:"false" doc:"renew members' server and peer certificates that expire within renew_before, and restart those members one after the other"`
-	Before      strictyaml.Duration `yaml:"renew_before" default:"60d" doc:"which ones are renewed"`
-	CAHost      string              `yaml:"ca_host" doc:"inventory name of the host with the authority; the first etcd host that has one when not given"`
-	CADir       string              `yaml:"ca_dir" default:"/etc/etcd/ca" doc:"folder of the authority on that host, as openshift-ansible makes it"`
-	Healthy     strictyaml.Duration `yaml:"healthy_within" default:"5m" doc:"a member that is not healthy that long after its restart ends the task: the others keep their certificates"`
-	Spread      strictyaml.Duration `yaml:"max_spread" default:"1s" doc:"members' clocks further apart are refused when certificates are renewed; 0 is never"`
+	etcd.Places  `yaml:",inline"`
+	WarnExpiry   strictyaml.Duration `yaml:"warn_expiry" default:"60d" doc:"certificates that expire sooner are a warning; 0 is never"`
+	MaxExpiry    strictyaml.Duration `yaml:"max_expiry" default:"7d" doc:"certificates that expire sooner are a failure, as are expired ones; 0 is only expired ones"`
+	Renew        bool                `yaml:"renew" default:"false" doc:"renew members' server and peer certificates that expire within renew_before, and restart those members one after the other"`
+	Before       strictyaml.Duration `yaml:"renew_before" default:"60d" doc:"which ones are renewed"`
+	CAHost       string              `yaml:"ca_host" doc:"inventory name of the host with the authority; the first etcd host that has one when not given"`
+	etcdca.Given `yaml:",inline"`
+	CADir        string              `yaml:"ca_dir" default:"/etc/etcd/ca" doc:"folder of the authority on that host, as openshift-ansible makes it"`
+	Healthy      strictyaml.Duration `yaml:"healthy_within" default:"5m" doc:"a member that is not healthy that long after its restart ends the task: the others keep their certificates"`
+	Spread       strictyaml.Duration `yaml:"max_spread" default:"1s" doc:"members' clocks further apart are refused when certificates are renewed; 0 is never"`
 }
 
 // Validate checks what the tags cannot say.
@@ -43,6 +44,11 @@ func (p *Params) Validate() error {
 		return errors.New("warn_expiry is less than max_expiry")
 	case !path.IsAbs(p.CADir):
 		return fmt.Errorf("ca_dir is an absolute path on the host, not %q", p.CADir)
+	case p.CAHost != "" && p.Local():
+		return errors.New("local_ca_cert is on the control machine, ca_host names another")
+	}
+	if err := p.Given.Validate(); err != nil {
+		return err
 	}
 	return p.Places.Validate()
 }
@@ -55,7 +61,7 @@ func Define() *task.Definition {
 		Long: `Every certificate of every member is reported: the server's, the peer's, the one that asks, the authority's, the masters' own for etcd where they lie on the same host; and addresses of a member that its certificate does not have.
 With renew: yes, server and peer certificates that expire within renew_before are signed anew by the authority that openshift-ansible leaves on the first etcd host (/etc/etcd/ca: openssl.cnf, ca.key, index.txt), one at a time, each with a new key, for all names that the old one has and those that the member's URLs and its host's name need. Each member in turn gets its files, with the mode and owner of the old ones, is restarted as etcd_restart does, and must be healthy before the next. The old files are kept on the member for an undo; the folder on the authority's host that the new keys were made in is removed.
 Where a certificate has expired already nobody can ask the cluster: then all members get their files first and are restarted after that, and the play must cover all of them.
-Refused before the first change: no authority, one that has expired or is not the one that the members trust, a cluster that is not healthy or cannot miss one member more. kubeadm's certificates are reported and not renewed (kubeadm certs renew). The authority itself is never renewed.`,
+Refused before the first change: no authority, one that has expired or is not the one that the members trust, a cluster that is not healthy or cannot miss one member more. A given authority signs instead with ca_cert and ca_key (of a host; kubeadm's are /etc/kubernetes/pki/etcd/ca.crt and ca.key) or local_ca_cert and local_ca_key (of the control machine); its key stays where it lies. Without them kubeadm's certificates are reported and not renewed (kubeadm certs renew). The authority itself is never renewed.`,
 		Example: `- name: Nothing expires within two months
   etcd_certs:
     renew: yes
@@ -108,7 +114,7 @@ func (certs) Check(ctx context.Context, r task.Reader, p Params) (s State, err e
 	if s.State, err = etcdroll.Look(ctx, r, p.Places); err != nil {
 		return s, err
 	}
-	if s.Authority, err = etcdca.Look(ctx, r, p.CADir); err != nil || !s.Found {
+	if s.Authority, err = etcdca.Find(ctx, r, p.CADir, p.Given); err != nil || !s.Found {
 		return s, err
 	}
 	in := s.Instance
@@ -247,7 +253,7 @@ func days(end, now time.Time) int {
 // all are the host's files, each once.
 func (s State) all() []etcdca.File {
 	out := slices.Concat(s.Certificates, s.Others)
-	if s.Authority.Found && !slices.ContainsFunc(out, func(f etcdca.File) bool { return f.Path == s.Authority.Cert.Path }) {
+	if s.Authority.Found && !s.Authority.Local && !slices.ContainsFunc(out, func(f etcdca.File) bool { return f.Path == s.Authority.Cert.Path }) {
 		out = append(out, s.Authority.Cert)
 	}
 	return out

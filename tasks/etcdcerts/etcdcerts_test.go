@@ -124,7 +124,7 @@ func TestRenewal(t *testing.T) {
 	}
 	h[2].State.Pairs[1].Cert.Certs[0].NotAfter = now.Add(10 * day)
 	steps, _ := planned(t, h)
-	b, c := etcdca.Into("b", now), etcdca.Into("c", now)
+	b, c := etcdca.Authority{}.Into("b", now), etcdca.Authority{}.Into("c", now)
 	require.NotEqual(t, b, c)
 	require.Equal(t, []string{
 		"a: make the staging folder " + c + " (mode 0700)",

@@ -53,9 +53,12 @@ func (pl *planner) authority() {
 		return
 	}
 	for _, h := range pl.c.Hosts {
-		if pl.states[h.Name].Authority.Found {
-			pl.ca = h.Name
-			return
+		a := pl.states[h.Name].Authority
+		if a.Found && (pl.ca == "" || len(pl.states[pl.ca].Authority.Lacks) > 0 && len(a.Lacks) == 0) {
+			pl.ca = a.On(h.Name)
+			if a.Local {
+				pl.states[pl.ca] = State{Authority: a}
+			}
 		}
 	}
 }
@@ -194,7 +197,7 @@ func (pl *planner) signs(turn []etcdroll.Host) {
 	s, ok := pl.states[pl.ca]
 	switch {
 	case pl.ca == "":
-		problem, hint := etcdca.Authority{Dir: pl.p.CADir}.Problem(pl.now)
+		problem, hint := etcdca.Authority{Dir: pl.p.CADir, Key: pl.p.CAKey}.Problem(pl.now)
 		pl.f.Fail(problem+" of any etcd host", hint+"; ca_host and ca_dir name another")
 		return
 	case !ok:

@@ -12,7 +12,12 @@ import (
 
 // request is for what takes a pair's place.
 func (pl *planner) request(h etcdroll.Host, p Pair) etcdca.Request {
-	return etcdca.Request{Use: p.Use, CN: p.Cert.Certs[0].CN, Names: names(pl.states[h.Name], p.Cert, h.Facts), Into: etcdca.Into(h.Name, pl.now)}
+	return etcdca.Request{Use: p.Use, CN: p.Cert.Certs[0].CN, Names: names(pl.states[h.Name], p.Cert, h.Facts), Into: pl.into(h)}
+}
+
+// into is where a member's new files are made.
+func (pl *planner) into(h etcdroll.Host) string {
+	return pl.states[pl.ca].Authority.Into(h.Name, pl.now)
 }
 
 // plan signs everything first, so that a failure there leaves the members alone.
@@ -20,7 +25,7 @@ func (pl *planner) plan(turn []etcdroll.Host, expired bool) task.Plan {
 	plan := task.Plan{Findings: pl.f}
 	sign := task.Stage{Name: "sign the new certificates"}
 	for _, h := range turn {
-		into := etcdca.Into(h.Name, pl.now)
+		into := pl.into(h)
 		sign.Steps = append(sign.Steps, etcdroll.Steps(pl.ca, etcdca.Prepare(into))...)
 		for _, p := range due(pl.states[h.Name], pl.p, pl.now) {
 			sign.Steps = append(sign.Steps, etcdroll.Steps(pl.ca, pl.states[pl.ca].Authority.Sign(pl.request(h, p)))...)

@@ -3,15 +3,18 @@ package etcdscaleup
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
 	"github.com/dayops/dayops/tasks/internal/etcdmember/membertest"
 	"github.com/dayops/dayops/tasks/tasktest"
 )
@@ -232,4 +235,89 @@ func TestBackup(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Define().Decode(n, nil)
 	require.ErrorContains(t, err, "write the whole path")
+}
+
+// IPv6 peers are proven, asked and told as others are: all that is only read is
+// in the reader's table, and URLs have their brackets.
+func TestIPv6(t *testing.T) {
+	all := append(membertest.Cluster(1, "3.2.22"), membertest.Spare("etcd-3", "fd00::21", "3.2.22-1.el7"))
+	in := &all[0].State.Instance
+	six := func(urls []string) (out []string) {
+		for _, u := range urls {
+			out = append(out, strings.Replace(u, "192.168.55.10", "[fd00::10]", 1))
+		}
+		return out
+	}
+	in.PeerURLs, in.ClientURLs, in.ListenURLs = six(in.PeerURLs), six(in.ClientURLs), six(in.ListenURLs)
+	in.Endpoint, in.Settings["ETCD_LISTEN_PEER_URLS"] = in.ClientURLs[0], in.PeerURLs[0]
+	m := &all[0].State.Live.Members[0]
+	m.PeerURLs, m.ClientURLs = in.PeerURLs, in.ClientURLs
+	all[1].State.Room.Addresses = []string{"192.168.55.21/24", "fd00::21/64"}
+
+	p := planned(t, "{flannel: no, inventory: no}", all)
+	said := membertest.Show(p)
+	for _, want := range []string{"wait for fd00::10:2380, member master-0", "IP:fd00::21,DNS:etcd-3", "+ETCD_LISTEN_PEER_URLS=https://[fd00::21]:2380",
+		"+ETCD_INITIAL_CLUSTER=master-0=https://[fd00::10]:2380,etcd-3=https://[fd00::21]:2380", "master-0 to shake hands with etcd-3 at [fd00::21]:2380",
+		"add voter etcd-3 at https://[fd00::21]:2380", "without firewalld dayops opens ports of IPv4 alone"} {
+		require.Contains(t, said, want)
+	}
+	handshakes := 0
+	for _, s := range p.Changes() {
+		switch c := s.Change.(type) {
+		case *change.Wait:
+			if len(c.Argv) > 0 {
+				require.NoError(t, reader.CheckProbe(c.Argv), "%q", c.Argv)
+				if strings.Contains(c.What, "shake hands") {
+					handshakes++
+				}
+			}
+		case *change.Exec:
+			if c.Done != nil && c.Done.Find != nil {
+				require.NoError(t, reader.CheckProbe(c.Done.Find.Argv), "%q", c.Done.Find.Argv)
+			}
+		}
+	}
+	require.Equal(t, 1, handshakes)
+	require.Contains(t, membertest.Show(planned(t, "{flannel: no, inventory: no, address: 'FD00:0::21'}", all)), "add voter etcd-3 at https://[fd00::21]:2380")
+}
+
+// A given authority of the control machine signs there, and its files come from there.
+func TestGivenAuthority(t *testing.T) {
+	all := append(membertest.Cluster(3, "3.4.23"), membertest.Spare("etcd-3", "192.168.55.21", "3.4.23-1.el7"))
+	a := all[0].State.Authority
+	a.Key, a.Cert.Path = "/root/ca.key", "/root/ca.crt"
+	stages := func(host string) {
+		t.Helper()
+		p := planned(t, "{}", all)
+		var signs, from []string
+		for _, s := range p.Changes() {
+			switch c := s.Change.(type) {
+			case *change.Exec:
+				if strings.HasPrefix(c.Purpose, "sign a ") {
+					signs = append(signs, s.Host)
+					require.Contains(t, c.Argv, "/root/ca.key")
+				}
+			case *change.Transfer:
+				if c.FromPeer != "" {
+					from = append(from, c.FromPeer)
+				}
+			}
+		}
+		require.Equal(t, []string{host, host}, signs)
+		require.Equal(t, []string{host, host, host, host, host}, from)
+		require.Equal(t, host, p.Finally[len(p.Finally)-1].Host)
+	}
+	all[0].State.Authority, all[1].State.Authority = etcdca.Authority{}, a
+	stages("master-1")
+	a.Local = true
+	for i := range all {
+		all[i].State.Authority = a
+	}
+	stages(task.ControlMachine)
+	for i := range all {
+		all[i].State.Authority.Lacks = []string{"/root/ca.key is not the key of /root/ca.crt"}
+	}
+	p := planned(t, "{}", all)
+	require.Empty(t, p.Changes())
+	require.Contains(t, membertest.Show(p), "FAIL  the given authority cannot sign: /root/ca.key is not the key of /root/ca.crt  -> name its certificate and key with ca_cert")
 }

@@ -1,14 +1,14 @@
 // Package etcdca signs certificates of etcd members with the authority that
 // openshift-ansible leaves on the first etcd host: /etc/etcd/ca, with openssl.cnf,
-// ca.crt, ca.key, serial and index.txt.
+// ca.crt, ca.key, serial and index.txt; or with a given one, see Given.
 //
 // A plan that needs certificates does, in this order:
 //
-//	a, err := etcdca.Look(ctx, r, etcdca.Dir)   // Check, on the host that has the authority
+//	a, err := etcdca.Find(ctx, r, etcdca.Dir, given) // Check, on the host that has the authority
 //	a.Problem(now, trusted...)                  // Plan: "" or why it cannot sign; trusted are the members' CA files
-//	rq := etcdca.Request{Use: etcdca.Peer, CN: name, Names: names, Into: etcdca.Into(name, now)}
+//	rq := etcdca.Request{Use: etcdca.Peer, CN: name, Names: names, Into: a.Into(name, now)}
 //	etcdca.Prepare(rq.Into), a.Sign(rq), ...     // changes of the CA host, one after the other
-//	etcdca.Bring(caHost, rq.Cert(), before, attr)   // change of the member: one file, from host to host
+//	etcdca.Bring(a.On(host), rq.Cert(), before, attr)   // change of the member: one file, from host to host
 //	etcdca.Clear(rq.Into)                       // change of the CA host, in Finally: the folder with the keys goes
 //
 // Keys are made on the CA host, as the guide has it, 0600 in a staging folder 0700,
@@ -42,7 +42,9 @@ type Authority struct {
 	Cert    File
 	Days    int // that it signs for
 	Lacks   []string
-	OpenSSL bool // the host has the program
+	OpenSSL bool   // the host has the program
+	Key     string // of a given authority: its path
+	Local   bool   // it is on the control machine
 }
 
 // Look reads the authority in dir. The error is the connection's alone.
@@ -155,6 +157,14 @@ func parseConfig(s string) map[string]map[string]string {
 	return out
 }
 
+// Where is its folder, or the key of a given one, for people.
+func (a Authority) Where() string {
+	if a.Key != "" {
+		return a.Key
+	}
+	return a.Dir
+}
+
 // Until is when what it signs now ends: no later than the authority itself, or
 // nobody could verify it then.
 func (a Authority) Until(now time.Time) time.Time {
@@ -171,7 +181,9 @@ func (a Authority) Until(now time.Time) time.Time {
 func (a Authority) Problem(now time.Time, trusted ...File) (problem, hint string) {
 	switch {
 	case !a.Found:
-		return "no authority in " + a.Dir, "openshift-ansible leaves it on the first etcd host; kubeadm's certificates are renewed with kubeadm certs renew"
+		return "no authority in " + a.Where(), "openshift-ansible leaves it on the first etcd host; kubeadm's certificates are renewed with kubeadm certs renew"
+	case len(a.Lacks) > 0 && a.Key != "":
+		return "the given authority cannot sign: " + strings.Join(a.Lacks, "; "), "name its certificate and key with ca_cert and ca_key, or local_ca_cert and local_ca_key"
 	case len(a.Lacks) > 0:
 		return "the authority cannot sign: " + strings.Join(a.Lacks, "; "), "restore " + a.Dir + " from a backup of this host"
 	case !a.OpenSSL:

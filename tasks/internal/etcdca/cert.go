@@ -3,9 +3,7 @@ package etcdca
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -28,6 +26,7 @@ type Certificate struct {
 	Names     Names
 	CA        bool
 	SHA256    string // of the whole certificate, hexadecimal
+	PublicKey string // SHA-256 of its public key, hexadecimal
 }
 
 // File is a file of certificates. Problem says why it has none that can be read.
@@ -100,9 +99,8 @@ func Parse(path string, data []byte) (f File) {
 }
 
 func about(c *x509.Certificate) Certificate {
-	sum := sha256.Sum256(c.Raw)
 	out := Certificate{CN: reader.Printable(c.Subject.CommonName), Issuer: reader.Printable(c.Issuer.CommonName), Serial: c.SerialNumber.Text(16),
-		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), CA: c.IsCA, SHA256: hex.EncodeToString(sum[:])}
+		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), CA: c.IsCA, SHA256: sumOf(c.Raw), PublicKey: sumOf(c.RawSubjectPublicKeyInfo)}
 	for _, ip := range c.IPAddresses {
 		out.Names.Add(ip.String())
 	}

@@ -232,8 +232,8 @@ func TestRequests(t *testing.T) {
 		require.Error(t, q.Validate())
 	}
 	now := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	require.Equal(t, "/etc/etcd/generated_certs/.dayops-staging-20261122T090000Z-196760", etcdca.Into("../x", now))
-	require.NotEqual(t, etcdca.Into("a", now), etcdca.Into("b", now))
+	require.Equal(t, "/etc/etcd/generated_certs/.dayops-staging-20261122T090000Z-196760", etcdca.Authority{}.Into("../x", now))
+	require.NotEqual(t, etcdca.Authority{}.Into("a", now), etcdca.Authority{}.Into("b", now))
 	want := etcdca.Names{IPs: []string{"10.0.0.1"}, DNS: []string{"a"}}
 	require.Equal(t, []string{"a"}, ok.Names.Missing(want))
 	require.Equal(t, "IP:10.0.0.1,DNS:a", ok.Names.Union(want).SAN())

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/dayops/dayops/engine/change"
@@ -48,11 +49,10 @@ func (q Request) Validate() error {
 	return nil
 }
 
-// Into is a staging folder for one host's new certificates. The time makes it
-// another one for every plan, so that no half-made file of an earlier one is taken.
-func Into(host string, now time.Time) string {
+// staging is another name for every host and plan.
+func staging(host string, now time.Time) string {
 	const most = 1_000_000
-	return path.Join(Generated, change.StagingName(now, int(crc32.ChecksumIEEE([]byte(host))%most)))
+	return change.StagingName(now, int(crc32.ChecksumIEEE([]byte(host))%most))
 }
 
 // Key and Cert are the paths of the files on the CA host.
@@ -94,9 +94,16 @@ mv -f "$use.new" "$use.crt"`
 
 // Sign is what makes the certificate on the CA host, after Prepare. Two
 // requests must not be signed at the same time: the authority's files have no lock.
+// A given authority's key is named, and never in the words.
 func (a Authority) Sign(q Request) change.Change {
+	argv := []string{"/bin/sh", "-c", signScript, "dayops", string(q.Use), q.CN, a.Dir}
+	stays := "the authority's index keeps the serial number"
+	if a.Key != "" {
+		argv = []string{"/bin/sh", "-c", givenScript, "dayops", string(q.Use), q.CN, a.Cert.Path, a.Key, strconv.Itoa(a.Days)}
+		stays = ""
+	}
 	return &change.Exec{
-		Argv: []string{"/bin/sh", "-c", signScript, "dayops", string(q.Use), q.CN, a.Dir},
+		Argv: argv,
 		Env:  map[string]string{"SAN": q.Names.SAN(), "HOME": q.Into, "LC_ALL": "C"},
 		Dir:  q.Into, Limit: signLimit, Staging: true,
 		Done: &change.Probe{Path: q.Cert()},
@@ -104,7 +111,7 @@ func (a Authority) Sign(q Request) change.Change {
 			Argv: []string{"rm", "-f", "--", q.Key(), q.Cert(), path.Join(q.Into, string(q.Use)+".csr")}, Limit: signLimit,
 			Done: &change.Probe{Path: q.Cert(), Absent: true}, Purpose: "delete the new key and certificate in " + q.Into,
 		}},
-		UndoWhy: "the authority's index keeps the serial number",
+		UndoWhy: stays,
 		Purpose: fmt.Sprintf("sign a %s certificate for %s (%s), valid %d days", q.Use, q.CN, q.Names.SAN(), a.Days),
 	}
 }

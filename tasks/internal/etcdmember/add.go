@@ -17,6 +17,7 @@ import (
 // Growth says how members are added.
 type Growth struct {
 	CAHost   string // "" finds the host that has the authority
+	CA       string // where it is there, for people
 	DataDir  string
 	WALDir   string
 	Firewall string // auto, none
@@ -218,7 +219,7 @@ func (a *Addition) filter(f *Findings, g Growth) {
 	if a.Host.State.Runs() {
 		return
 	}
-	_, note, blocked := openPorts(a.Host.State.Room, g.Firewall)
+	_, note, blocked := openPorts(a.Host.State.Room, g.Firewall, a.Address)
 	if blocked != "" {
 		f.Warn(a.Name, a.Name+": "+blocked, "open ports "+clientPort+" and "+peerPort+" there, also for the next boot; when the members do not get through, all is taken back")
 		return
@@ -313,20 +314,12 @@ func (a *Addition) certificates(f *Findings, v *View, donor Host, g Growth) {
 	}
 	a.Certs = true
 	a.Names.Add(a.Address, a.Name, a.Host.Facts.FQDN)
-	for i := range v.Hosts {
-		h := &v.Hosts[i]
-		if h.Err != nil || g.CAHost != "" && h.Name != g.CAHost || !h.State.Authority.Found {
-			continue
-		}
-		a.CA = h
-		break
-	}
-	if a.CA == nil {
+	if a.CA = v.authority(g.CAHost); a.CA == nil {
 		who := "on no etcd host is an authority that could sign"
 		if g.CAHost != "" {
 			who = "on " + g.CAHost + " is no authority that could sign"
 		}
-		f.Fail("", fmt.Sprintf("%s (%s)", who, etcdca.Dir), "openshift-ansible leaves it on the first etcd host; ca_host and ca_dir say where else it is")
+		f.Fail("", fmt.Sprintf("%s (%s)", who, g.CA), "openshift-ansible leaves it on the first etcd host; ca_host and ca_dir say where else it is, or ca_cert and ca_key (local_ca_cert, local_ca_key) name a given one")
 		return
 	}
 	if problem, hint := a.CA.State.Authority.Problem(v.Now, donor.State.Trusted); problem != "" {
@@ -335,4 +328,18 @@ func (a *Addition) certificates(f *Findings, v *View, donor Host, g Growth) {
 	}
 	until := a.CA.State.Authority.Until(v.Now)
 	f.OK(a.CA.Name, fmt.Sprintf("its authority signs until %s", until.Format(time.DateOnly)))
+}
+
+// authority is the host that signs: the first one that can, else the first that
+// has an authority at all. One of the control machine is that machine's.
+func (v *View) authority(named string) (found *Host) {
+	for _, h := range v.Hosts {
+		if h.Err != nil || named != "" && h.Name != named || !h.State.Authority.Found {
+			continue
+		}
+		if a := h.State.Authority; found == nil || len(found.State.Authority.Lacks) > 0 && len(a.Lacks) == 0 {
+			found = &Host{Name: a.On(h.Name), State: State{Authority: a}}
+		}
+	}
+	return found
 }

@@ -201,8 +201,8 @@ func assignment(key, value string) (string, bool) {
 // Address chooses where a new member is to be reached: what is asked for, the
 // only one in a network of a member, or the default one. "" and why not.
 func Address(asked string, h Host, members []etcd.Member) (address, problem string) {
-	if asked != "" {
-		return asked, ""
+	if ip := net.ParseIP(asked); ip != nil {
+		return ip.String(), ""
 	}
 	var prefixes []netip.Prefix
 	for _, a := range h.State.Room.Addresses {

@@ -18,12 +18,14 @@ func jump() []string { return []string{"INPUT", "-j", chain} }
 // openPorts lets clients and peers in: through firewalld where it runs, through
 // the chain of openshift-ansible where the iptables service is used. note says
 // what is done for people; blocked says why nothing could be, where something may be needed.
-func openPorts(m Room, how string) (changes []change.Change, note, blocked string) {
+func openPorts(m Room, how, address string) (changes []change.Change, note, blocked string) {
 	switch {
 	case how == "none":
 		return nil, "the packet filter is left alone", ""
 	case m.unit("firewalld.service").Active():
 		return firewalld(m.Rules), "firewalld", ""
+	case strings.Contains(address, ":") && m.Rules.Tool && (m.unit("iptables.service").Exists() || closed(m.Rules.Input)):
+		return nil, "", "its address is one of IPv6, and without firewalld dayops opens ports of IPv4 alone"
 	case m.unit("iptables.service").Exists() && m.Rules.Tool:
 		return iptables(m.Rules), "iptables, chain " + chain, ""
 	case m.Rules.Tool && closed(m.Rules.Input):

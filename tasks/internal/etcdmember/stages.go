@@ -152,7 +152,7 @@ func (k *Making) certificates(a *Addition) {
 	if !a.Certs || a.CA == nil {
 		return
 	}
-	into := etcdca.Into(a.Name, k.View.Now)
+	into := a.CA.State.Authority.Into(a.Name, k.View.Now)
 	var changes []change.Change
 	changes = append(changes, etcdca.Prepare(into))
 	for _, use := range []etcdca.Use{etcdca.Server, etcdca.Peer} {
@@ -192,7 +192,7 @@ func (k *Making) install(a *Addition, g Growth, donor Host) error {
 	} else if a.Host.owes(dropFile, func(c change.Change) bool { u, ok := c.(*change.Unit); return ok && u.DaemonReload }) {
 		changes = append(changes, &change.Unit{DaemonReload: true})
 	}
-	open, _, _ := openPorts(m, g.Firewall)
+	open, _, _ := openPorts(m, g.Firewall, a.Address)
 	changes = append(append(changes, open...), a.folder(a.DataDir, "member", k.View.Now))
 	if a.WALDir != "" {
 		changes = append(changes, a.folder(path.Dir(a.WALDir), path.Base(a.WALDir), k.View.Now))
@@ -220,7 +220,7 @@ func (a *Addition) bring(now time.Time) (out []change.Change) {
 	if !a.Certs || a.CA == nil {
 		return nil
 	}
-	into := etcdca.Into(a.Name, now)
+	into := a.CA.State.Authority.Into(a.Name, now)
 	from := map[string]string{"ca.crt": a.CA.State.Authority.Cert.Path}
 	for _, use := range []etcdca.Use{etcdca.Server, etcdca.Peer} {
 		q := etcdca.Request{Use: use, Into: into}

@@ -48,6 +48,7 @@ type Looking struct {
 	DataDir string // of a member that is to be
 	WALDir  string // "" for none
 	CADir   string
+	Given   etcdca.Given // instead of CADir
 }
 
 // Look reads one host.
@@ -71,7 +72,7 @@ func Look(ctx context.Context, r task.Reader, l Looking) (s State, err error) {
 			return s, err
 		}
 	}
-	if s.Authority, err = etcdca.Look(ctx, r, l.CADir); err != nil {
+	if s.Authority, err = etcdca.Find(ctx, r, l.CADir, l.Given); err != nil {
 		return s, err
 	}
 	if s.Live.Status == nil && l.Room {
