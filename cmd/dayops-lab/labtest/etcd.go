@@ -32,6 +32,7 @@ const ElectionTimeout = 2500 * time.Millisecond
 
 const (
 	askLimit   = time.Second      // for one member's answer, while others may be asked
+	loginLimit = 5 * time.Second  // for a token: a password's hash costs 100 ms of a whole core, and there may be none to spare
 	retryLimit = 40 * time.Second // for an answer of any member
 	v2TTL      = 24 * time.Hour
 )
@@ -184,7 +185,7 @@ func (e *Etcd) post(t testing.TB, path string, in, out any) {
 // login takes a new token: they last five minutes.
 func (e *Etcd) login(ctx context.Context) {
 	for _, h := range e.hosts {
-		once, cancel := context.WithTimeout(ctx, askLimit)
+		once, cancel := context.WithTimeout(ctx, loginLimit)
 		var got struct{ Token string }
 		err := e.ask(once, h, "/v3/auth/authenticate", map[string]string{"name": "root", "password": RootPassword}, &got)
 		cancel()

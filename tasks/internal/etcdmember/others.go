@@ -295,9 +295,12 @@ func (k *Making) Initial(f *Findings, s Swap) {
 	var steps []task.Step
 	for i := range k.View.Hosts {
 		h := &k.View.Hosts[i]
-		c := h.State.Conf
+		c, fresh := k.confs[h.Name]
+		if !fresh {
+			c = h.State.Conf
+		}
 		leaves := slices.ContainsFunc(s.Remove, func(d Departed) bool { return d.Name == h.State.Instance.Name })
-		if h.Err != nil || !c.Exists || !h.State.Runs() || leaves {
+		if h.Err != nil || !c.Exists || !fresh && !h.State.Runs() || leaves {
 			continue
 		}
 		vars, err := etcd.ParseEnvironmentFile(string(c.Text))

@@ -24,6 +24,7 @@ type Making struct {
 	Finally   []task.Step
 	OnFailure task.Failure
 	Excused   []string
+	confs     map[string]File // settings that new members will have, by host
 	commit    bool
 }
 
@@ -183,6 +184,10 @@ func (k *Making) install(a *Addition, g Growth, donor Host) error {
 	if w.Before.SHA256 != w.After.SHA256 {
 		changes = append(changes, w)
 	}
+	if k.confs == nil {
+		k.confs = map[string]File{}
+	}
+	k.confs[a.Name] = File{Text: []byte(conf), File: reader.File{Path: m.Conf.Path, Exists: true, Type: reader.Regular, Mode: *w.Attr.Mode, Owner: w.Attr.Owner, Group: w.Attr.Group, Size: w.After.Size, SHA256: w.After.SHA256}}
 	const drop = "# Written by dayops.\n[Service]\nEnvironmentFile=" + ConfFile + "\n"
 	if m.Manager == "apt" && string(m.Drop.Text) != drop {
 		if !m.Drop.Exists {
