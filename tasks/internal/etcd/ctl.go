@@ -27,6 +27,12 @@ func (c Ctl) Login() string {
 	return reader.EtcdService
 }
 
+// Nameless asks without a password: as whoever the certificate names.
+func (c Ctl) Nameless() Ctl {
+	c.User = ""
+	return c
+}
+
 // Unfed says why etcdctl cannot be given the password that it would ask for; ""
 // where it can, or asks for none.
 func (c Ctl) Unfed() string {

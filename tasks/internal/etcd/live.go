@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/task"
@@ -76,7 +77,7 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 		return l, a.err
 	}
 	l.Tool, _ = ParseVersion(out)
-	if out, l.Problem = a.ask(in.Ctl.Status(in.Endpoint)...); l.Problem != "" {
+	if out, l.Problem = a.status(in.Ctl, in.Endpoint); l.Problem != "" {
 		l.Denied = denied(l.Problem)
 		return l, a.err
 	}
@@ -108,6 +109,15 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 		a.v2(in, &l.V2)
 	}
 	return l, a.err
+}
+
+// status asks one member for its state. A learner takes no password: it is asked
+// again without one, which is enough up to 3.5, and with a named certificate.
+func (a *asker) status(c Ctl, endpoint string) (out, problem string) {
+	if out, problem = a.ask(c.Status(endpoint)...); c.User != "" && strings.Contains(problem, "not supported for learner") {
+		out, problem = a.ask(c.Nameless().Status(endpoint)...)
+	}
+	return out, problem
 }
 
 func (a *asker) members(in Instance, l *Live) {

@@ -51,3 +51,17 @@ func TestLookAtLearner(t *testing.T) {
 		require.Len(t, v.Status, 2, line)
 	}
 }
+
+// A learner takes no password, and tells its state without one.
+func TestLearnerTakesNoPassword(t *testing.T) {
+	var both []json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(recorded(t, "3.5", "status-learner.json")), &both))
+	in := Instance{Endpoint: "https://a:2379", Ctl: Ctl{User: "root"}}
+	r := &teller{refusal: "Error: etcdserver: rpc not supported for learner\n", answers: map[string]string{
+		"etcdctl version": "3.5.0", "https://a:2379 --write-out json endpoint status": "[" + string(both[1]) + "]"}}
+	l, err := Look(t.Context(), r, in)
+	require.NoError(t, err)
+	require.Equal(t, Health{OK: true}, l.Health, l.Problem)
+	require.Len(t, r.asked, 3)
+	require.Contains(t, r.asked[1], "--user root")
+}

@@ -49,7 +49,7 @@ func CountVotes(ctx context.Context, r task.Reader, in Instance) (Votes, error) 
 		return v, nil
 	}
 	a := &asker{ctx: ctx, r: r}
-	out, problem := a.ask(in.Ctl.Status(in.Endpoint)...)
+	out, problem := a.status(in.Ctl, in.Endpoint)
 	if v.Problem = problem; problem != "" {
 		return v, a.err
 	}
@@ -88,8 +88,8 @@ func (v *Votes) survey(a *asker, in Instance) {
 			free <- struct{}{}
 			defer func() { <-free }()
 			one := &asker{ctx: a.ctx, r: a.r}
-			res := one.run(in.Ctl.Status(m.ClientURLs[0])...)
-			answers[i], _ = ParseStatus(res.Stdout.String())
+			out, _ := one.status(in.Ctl, m.ClientURLs[0])
+			answers[i], _ = ParseStatus(out)
 			errs[i] = one.err
 		})
 	}

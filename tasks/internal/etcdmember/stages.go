@@ -322,7 +322,9 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 		q.Field = "isLearner"
 		id := q
 		id.Field, id.Hex, id.What = "ID", true, "the ID of "+a.Name
-		k.On("state of "+a.Name, a.Name, a.instance(in).Answers(g.Health))
+		fresh := a.instance(in)
+		fresh.Ctl = fresh.Ctl.Nameless() // a learner takes no password
+		k.On("state of "+a.Name, a.Name, fresh.Answers(g.Health))
 		argv, limit := retry(g.Promote, in.Ctl.MemberPromote(in.Endpoint, "{member}"))
 		k.On("promote "+a.Name, asker.Name, &change.Exec{
 			Argv: argv, Login: in.Ctl.Login(), Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
