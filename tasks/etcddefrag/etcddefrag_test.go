@@ -122,6 +122,15 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// Of two voters none may be missing, also where nothing is to be done.
+func TestTwoHaveNothingToSpare(t *testing.T) {
+	for n, want := range map[int]string{2: "2 voters, 2 healthy, 2 needed", 3: "3 voters, 3 healthy, 2 needed: one at a time may be missing"} {
+		p, err := defrag{}.Plan(input{Hosts: wasteful(t, n, "{unused_percent: 80}"), Now: now})
+		require.NoError(t, err)
+		require.Contains(t, p.Findings, task.Finding{Head: "Quorum", Status: task.OK, Text: want})
+	}
+}
+
 // TestMiddle: the size that tells a defragmented database is between the two,
 // and the same for one that has grown a little.
 func TestMiddle(t *testing.T) {

@@ -200,11 +200,19 @@ func (c *Cluster) quorum(f *Findings, l Limits, turn []Host) {
 	for _, h := range turn {
 		m, _ := c.MemberOf(h)
 		if v := etcd.Stop(c.Members, m); !v.OK {
-			f.Fail(v.Text, "bring the other members back first")
+			hint := "bring the other members back first"
+			if sum.Healthy == sum.Voters {
+				hint = "two voters cannot do without one: add a third first (etcd-scaleup.yml)"
+			}
+			f.Fail(v.Text, hint)
 			return
 		}
 	}
-	*f = append(*f, task.Finding{Head: "Quorum", Status: task.OK, Text: fmt.Sprintf("%s, %d needed: one at a time may be missing", sum, sum.Needed())})
+	text := fmt.Sprintf("%s, %d needed", sum, sum.Needed())
+	if sum.Healthy > sum.Needed() {
+		text += ": one at a time may be missing"
+	}
+	*f = append(*f, task.Finding{Head: "Quorum", Status: task.OK, Text: text})
 }
 
 // host judges one that is to be gone through.
