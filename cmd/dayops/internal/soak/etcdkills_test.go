@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -221,8 +221,7 @@ func (c *cycle) after(m move) *picture {
 	return &c.shrunk
 }
 
-// chain makes a move by controllers each of which is killed, a few writes further
-// than the one before.
+// chain makes a move by controllers each of which is killed at its point.
 func (c *cycle) chain(m move, point func(n int) string) {
 	c.t.Helper()
 	w := c.e.StartWriter(c.t)
@@ -310,13 +309,19 @@ func (c *cycle) round(point string, back bool) (reached bool) {
 	return hit
 }
 
-// chains makes both moves by controllers each of which is killed.
+// chains makes both moves by controllers each of which is killed. Each gets
+// further than the one before: what lies in staging folders it has to do again.
 func (c *cycle) chains(point string) {
 	c.t.Helper()
 	kills, began := c.kills, time.Now()
+	kind, first, _ := strings.Cut(point, ":")
+	from, err := strconv.Atoi(first)
+	require.NoError(c.t, err)
+	const more = 4
+	next := func(n int) string { return fmt.Sprintf("%s:%d", kind, from+more*n) }
 	c.afresh()
-	c.chain(grows, func(int) string { return point })
-	c.chain(shrinks, func(int) string { return point })
+	c.chain(grows, next)
+	c.chain(shrinks, next)
 	c.t.Logf("each controller killed %s: %d kills, %s", point, c.kills-kills, time.Since(began).Round(time.Second))
 }
 
@@ -338,9 +343,9 @@ func TestEtcdKilled(t *testing.T) {
 		}
 		return
 	}
-	points := []string{"before:13", "half:16"}
+	points := []string{"before:9", "half:19"}
 	if long() {
-		points = []string{"before:13", "after:12", "half:14", "after:15", "before:17"}
+		points = []string{"before:9", "after:10", "half:11", "after:12", "before:14", "half:16"}
 	}
 	for _, p := range points {
 		c.chains(p)
@@ -355,80 +360,4 @@ func TestEtcdKilled(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills in %d stories, %s", c.kills, c.stories, time.Since(start).Round(time.Second))
-}
-
-// restores is the third move: back to one backup, over and over.
-func (g *ground) restores(from string) move {
-	return move{"restore", []string{"run", "builtin:etcd-restore.yml", "-e", "from=" + from, "-e", "other_cluster=true", "--approve", "destructive"}}
-}
-
-// TestEtcdRestoreKilled kills the controller at the writes of the journal of
-// restores.
-func TestEtcdRestoreKilled(t *testing.T) {
-	labtest.Asked(t)
-	g := newGround(t, labtest.Options{Masters: 3})
-	g.must(0, "run", "builtin:etcd-backup.yml")
-	sets, err := filepath.Glob(filepath.Join(g.dir, "backups", "*", "*", "snapshot.db"))
-	require.NoError(t, err)
-	require.Len(t, sets, 1)
-	start, m := time.Now(), g.restores(filepath.Dir(sets[0]))
-	g.must(0, m.args...) // which also makes the folder for pods that are stopped
-	if only := os.Getenv("DAYOPS_POINTS"); only != "" {
-		for p := range strings.SplitSeq(only, ",") {
-			point, back := strings.CutSuffix(p, "u")
-			g.restored(m, point, back)
-		}
-		return
-	}
-	points := []string{"after:9", "half:17", "before:31", "after:44"}
-	if long() {
-		points = nil
-		for i, kinds := 1, []string{"before", "after", "half"}; i < 90; i++ {
-			points = append(points, fmt.Sprintf("%s:%d", kinds[i%3], i))
-		}
-	}
-	for i, p := range points {
-		if !g.restored(m, p, i%2 == 1) {
-			break
-		}
-	}
-	t.Logf("%d kills in %d stories, %s", g.kills, g.stories, time.Since(start).Round(time.Second))
-}
-
-// restored spoils what there is and restores, with one kill; it tells whether
-// the point was reached. Afterwards all keys are those of the backup, or those of before.
-func (g *ground) restored(m move, point string, back bool) bool {
-	g.t.Helper()
-	began := time.Now()
-	everywhere(g.t, g.hosts, "rm -rf /var/lib/etcd/member.before-restore-* /var/lib/etcd/undone-*")
-	backup := g.keys
-	g.e.Spoil(g.t)
-	spoilt, members := g.contents(), g.e.Members(g.t)
-	s, on := g.begins(m, at(point))
-	reached := strings.Contains(s.log.String(), "exit -1")
-	g.e.Forget(g.t)
-	switch {
-	case reached && !on:
-		g.keys = spoilt
-	case reached && back:
-		if code := s.undone(); code != 0 && code != 3 {
-			s.fail("undo: exit %d", code)
-		}
-		g.e.Forget(g.t)
-		require.Equal(g.t, members, g.e.Members(g.t), "the members of before\n%s", &s.log)
-		g.keys = spoilt
-	case reached:
-		if !s.resumed(nil) {
-			s.fail("a resume that nobody kills has ended so")
-		}
-		g.e.Forget(g.t)
-		if s.run == "" {
-			g.keys = spoilt
-		}
-	}
-	s.must("as before", s.before)
-	g.must(0, "run", "builtin:etcd-health.yml")
-	g.t.Logf("%q, undo %v: reached %v, %s", point, back, reached, time.Since(began).Round(time.Second))
-	g.keys = backup
-	return reached
 }

@@ -1,0 +1,92 @@
+//go:build soak
+
+package soak
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+)
+
+// restores is the third move: back to one backup, over and over.
+func (g *ground) restores(from string) move {
+	return move{"restore", []string{"run", "builtin:etcd-restore.yml", "-e", "from=" + from, "-e", "other_cluster=true", "--approve", "destructive"}}
+}
+
+// TestEtcdRestoreKilled kills the controller at the writes of the journal of
+// restores.
+func TestEtcdRestoreKilled(t *testing.T) {
+	labtest.Asked(t)
+	g := newGround(t, labtest.Options{Masters: 3})
+	g.must(0, "run", "builtin:etcd-backup.yml")
+	sets, err := filepath.Glob(filepath.Join(g.dir, "backups", "*", "*", "snapshot.db"))
+	require.NoError(t, err)
+	require.Len(t, sets, 1)
+	start, m := time.Now(), g.restores(filepath.Dir(sets[0]))
+	g.must(0, m.args...) // which also makes the folder for pods that are stopped
+	if only := os.Getenv("DAYOPS_POINTS"); only != "" {
+		for p := range strings.SplitSeq(only, ",") {
+			point, back := strings.CutSuffix(p, "u")
+			g.restored(m, point, back)
+		}
+		return
+	}
+	points := []string{"after:9", "half:17", "before:31", "after:44"}
+	if long() {
+		points = nil
+		for i, kinds := 1, []string{"before", "after", "half"}; i < 90; i++ {
+			points = append(points, fmt.Sprintf("%s:%d", kinds[i%3], i))
+		}
+	}
+	for i, p := range points {
+		if !g.restored(m, p, i%2 == 1) {
+			break
+		}
+	}
+	t.Logf("%d kills in %d stories, %s", g.kills, g.stories, time.Since(start).Round(time.Second))
+}
+
+// restored spoils what there is and restores, with one kill; it tells whether
+// the point was reached. Afterwards all keys are those of the backup, or those of before.
+func (g *ground) restored(m move, point string, back bool) bool {
+	g.t.Helper()
+	began := time.Now()
+	everywhere(g.t, g.hosts, "rm -rf /var/lib/etcd/member.before-restore-* /var/lib/etcd/undone-*")
+	backup := g.keys
+	g.e.Spoil(g.t)
+	spoilt, members := g.contents(), g.e.Members(g.t)
+	s, on := g.begins(m, at(point))
+	reached := strings.Contains(s.log.String(), "exit -1")
+	g.e.Forget(g.t)
+	switch {
+	case reached && !on:
+		g.keys = spoilt
+	case reached && back:
+		if code := s.undone(); code != 0 && code != 3 {
+			s.fail("undo: exit %d", code)
+		}
+		g.e.Forget(g.t)
+		require.Equal(g.t, members, g.e.Members(g.t), "the members of before\n%s", &s.log)
+		g.keys = spoilt
+	case reached:
+		if !s.resumed(nil) {
+			s.fail("a resume that nobody kills has ended so")
+		}
+		g.e.Forget(g.t)
+		if s.run == "" {
+			g.keys = spoilt
+		}
+	}
+	s.must("as before", s.before)
+	g.must(0, "run", "builtin:etcd-health.yml")
+	g.t.Logf("%q, undo %v: reached %v, %s", point, back, reached, time.Since(began).Round(time.Second))
+	g.keys = backup
+	return reached
+}
