@@ -172,6 +172,14 @@ func TestTakenUpAgain(t *testing.T) {
 	require.NotContains(t, shown, "add learner")
 	require.Contains(t, shown, "promote etcd-3 as soon as it has caught up")
 	require.Contains(t, shown, "ETCD_INITIAL_CLUSTER=master-0=https://192.168.55.10:2380,master-1=https://192.168.55.11:2380,master-2=https://192.168.55.12:2380,etcd-3=https://192.168.55.21:2380\n")
+
+	// One that has come up: its host is not looked at as a new one, its member says where it is.
+	cluster := all[0].State.Live.Status
+	all[3].State = State{Found: true, Live: etcd.Live{Status: &etcd.Status{ClusterID: cluster.ClusterID, MemberID: 77, Learner: true, Version: "3.4.23", Leader: cluster.Leader, Index: 900, Term: 2}}}
+	all[3].Facts.DefaultIPv4 = ""
+	shown = membertest.Show(planned(t, "{}", all))
+	require.Contains(t, shown, "promote etcd-3 as soon as it has caught up")
+	require.NotContains(t, shown, "start etcd-3")
 }
 
 func TestConformance(t *testing.T) {

@@ -61,6 +61,9 @@ func (v *View) Add(f *Findings, h Host, address string, g Growth, members []etcd
 		f.Fail(h.Name, fmt.Sprintf("%q cannot be a member's name", reader.Printable(h.Name)), "give the host another name in the inventory")
 		return nil
 	}
+	if m, ok := v.MemberOf(&h); ok && len(m.PeerURLs) > 0 { // a learner that has come up says where it is
+		address = hostname(m.PeerURLs[0])
+	}
 	where, problem := Address(address, h, members)
 	if problem != "" {
 		f.Fail(h.Name, fmt.Sprintf("where %s is to be reached cannot be told: %s", h.Name, problem), "name it: address: 10.0.0.1, or openshift_ip in the inventory")
