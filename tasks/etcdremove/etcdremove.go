@@ -47,7 +47,7 @@ func Define() *task.Definition {
 		Doc:  "Takes a member out of an etcd cluster, whether its host still runs or not.",
 		Long: `The arithmetic comes first: what is refused would leave the cluster without a quorum, "3 voters, 2 healthy; removing etcd-2 leaves 1, 2 are needed". Other members may be down as long as it holds. From a cluster of two it needs yes_i_know.
 Then the cluster is backed up as etcd_backup does it, verified in backup_dir; if that fails nothing is changed (backup: no goes without).
-The member is found by its name, its host or its ID. If it lives, the leadership is moved away from it first (from 3.3 on; before, an election follows). Then it is removed, its etcd is stopped and kept from starting again, and its data are moved aside beside where they were. A host that cannot be read is left as it is, and told.
+The member is found by its name, its host or its ID. If it lives, the leadership is moved away from it first (from 3.3 on; before, an election follows). Then it is removed, its etcd is stopped and kept from starting again, and its data are moved aside beside where they were. A host that cannot be read is left as it is, and told; that it is away does not make the run fail.
 Then it is taken out of ETCD_INITIAL_CLUSTER of the others (nothing is restarted for that), of the API servers' lists on all masters, one restart after the other, of flannel's on all hosts, and out of the group etcd in the inventory's file. What cannot be edited with certainty is printed and left.
 A removal cannot be undone: etcd never takes an ID back. Add the host again with etcd_scaleup. Needs root: become: yes.`,
 		Example: `- name: etcd-2 goes
