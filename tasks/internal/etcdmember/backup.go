@@ -55,7 +55,11 @@ func (k *Making) Backup(f *Findings, p SaveParams) {
 	*f = append(*f, plan.Findings...)
 	for _, s := range plan.Stages {
 		s.Name = "backup"
-		s.Does = fmt.Sprintf("the data of one member and the configuration of %d, verified, to %s", len(in.Hosts), filepath.Clean(p.BackupDir))
+		s.Does = "the configuration"
+		if len(plan.Finally) > 0 { // where its data is staged
+			s.Does = "the data of " + plan.Finally[0].Host + " and the configuration"
+		}
+		s.Does += fmt.Sprintf(" of %d, verified, to %s", len(in.Hosts), filepath.Clean(p.BackupDir))
 		k.Stages = append(k.Stages, s)
 	}
 	k.Finally = append(k.Finally, plan.Finally...)

@@ -78,6 +78,9 @@ func TestEtcdGrowthOverIPv6(t *testing.T) {
 	g := newGrowth(t, labtest.Options{Masters: 1, Spares: 1})
 	g.afresh()
 	master := g.l.Members()[0]
+	said := g.must(2, "run", "builtin:etcd-scaleup.yml", "--approve", "disruptive", "-e", "backup_dir=/proc/nowhere")
+	g.asBefore(said) // no backup, no change
+
 	on(t, master, "ip -6 addr add fd00::10/64 dev host0 nodad")
 	on(t, g.spare, "ip -6 addr add fd00::11/64 dev host0 nodad")
 	on(t, master, askMember+"member update $(etcdctl "+byPeer+" member list | cut -d, -f1) --peer-urls='https://[fd00::10]:2380'")
@@ -86,7 +89,7 @@ func TestEtcdGrowthOverIPv6(t *testing.T) {
 
 	book := filepath.Join(g.dir, "grow.yml")
 	require.NoError(t, os.WriteFile(book, []byte("- hosts: etcd:new_etcd\n  become: yes\n  tasks:\n    - etcd_scaleup: {learner: no, address: 'fd00::11'}\n"), 0o600))
-	said := g.must(0, "plan", book)
+	said = g.must(0, "plan", book)
 	require.Contains(t, said, "shake hands with spare-0 at [fd00::11]:2380")
 	g.must(0, "run", book, "--approve", "disruptive")
 	require.Equal(t, []string{"master-0", "spare-0"}, g.names())
