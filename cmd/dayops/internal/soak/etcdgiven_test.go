@@ -89,9 +89,9 @@ func TestEtcdGrowthOverIPv6(t *testing.T) {
 
 	book := filepath.Join(g.dir, "grow.yml")
 	require.NoError(t, os.WriteFile(book, []byte("- hosts: etcd:new_etcd\n  become: yes\n  tasks:\n    - etcd_scaleup: {learner: no, address: 'fd00::11'}\n"), 0o600))
-	said = g.must(0, "plan", book)
+	said = g.must(0, "plan", book, "--lose-quorum", "master-0")
 	require.Contains(t, said, "shake hands with spare-0 at [fd00::11]:2380")
-	g.must(0, "run", book, "--approve", "disruptive")
+	g.must(0, "run", book, "--approve", "disruptive", "--lose-quorum", "master-0")
 	require.Equal(t, []string{"master-0", "spare-0"}, g.names())
 	require.Equal(t, []string{"https://[fd00::11]:2380"}, g.e.Members(t)[1].PeerURLs)
 	g.must(0, "run", "builtin:etcd-health.yml")

@@ -37,22 +37,24 @@ func Width(w io.Writer) int {
 }
 
 // takeStaged keeps what belongs to the plan of a cluster task until all of it is
-// there. It tells whether e needs no line of its own.
-func (t *Text) takeStaged(e event.Event) bool {
+// there. It tells whether e needs no line of its own; the changes of one that does
+// are told with the rest.
+func (t *Text) takeStaged(e *event.Event) bool {
 	mine := t.staged != nil && e.StepID == t.staged.Outline.StepID
 	switch {
 	case e.Kind == event.Stages:
 		t.endStaged()
-		t.staged = &Staged{Outline: e}
+		t.staged = &Staged{Outline: *e}
 	case e.Kind == event.Progress:
 		return false
 	case mine && e.Kind == event.Finding:
-		t.staged.Findings = append(t.staged.Findings, e)
+		t.staged.Findings = append(t.staged.Findings, *e)
 	case mine && e.Kind == event.Forecast:
 		for _, c := range e.Changes {
 			c.Host = cmp.Or(c.Host, e.Host)
 			t.staged.Changes = append(t.staged.Changes, c)
 		}
+		e.Changes = nil
 		return e.Status != event.Failed && e.Status != event.Partial
 	default:
 		t.endStaged()

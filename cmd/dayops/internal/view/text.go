@@ -39,7 +39,7 @@ func NewText(w io.Writer, opt TextOptions) *Text { return &Text{w: w, opt: opt} 
 
 // Emit shows e.
 func (t *Text) Emit(e event.Event) {
-	if t.takeStaged(e) {
+	if t.takeStaged(&e) {
 		return
 	}
 	switch e.Kind {
