@@ -174,7 +174,7 @@ func (s *tale) undone() int {
 	code, said := j.wait()
 	s.note("undo: exit %d after %s\n%s", code, j.took.Round(time.Millisecond), said)
 	// The killed run can still be resumed: its records of commands stay for that.
-	everywhere(s.t, s.hosts, "rm -rf "+s.left+"/runs/"+s.run)
+	everywhere(s.t, s.hosts, "cd "+s.left+"/runs 2>/dev/null && rm -rf "+s.run+" && rmdir ../runs 2>/dev/null; :")
 	return code
 }
 
@@ -327,7 +327,8 @@ func (c *cycle) chains(point string) {
 
 // TestEtcdKilled kills the controller at the writes of the journal of scale-ups
 // and removals. Taken up again, or taken back, each ends in the new state or the
-// old one, and no acknowledged write is lost.
+// old one, and no acknowledged write is lost. DAYOPS_POINTS=before:37u,half:19c
+// tries those alone: u takes back, c is a chain.
 func TestEtcdKilled(t *testing.T) {
 	labtest.Asked(t)
 	c := newCycle(t, labtest.Options{Masters: 1, Spares: 1, Closed: true, Pods: os.Getenv("DAYOPS_PODS") == "1"})
@@ -343,7 +344,7 @@ func TestEtcdKilled(t *testing.T) {
 		}
 		return
 	}
-	points := []string{"before:9", "half:19"}
+	points := []string{"half:19"}
 	if long() {
 		points = []string{"before:9", "after:10", "half:11", "after:12", "before:14", "half:16"}
 	}
@@ -352,9 +353,9 @@ func TestEtcdKilled(t *testing.T) {
 	}
 	kinds := []string{"before", "after", "half"}
 	if !long() {
-		c.round("after:45", true)
-		c.round("half:20", false)
-	} else {
+		c.round("before:37", true)
+		c.round("after:24", true)
+	} else { // each long form has another half of the writes; the chains come to others
 		for n, i := 1+rand.IntN(2), 0; c.round(fmt.Sprintf("%s:%d", kinds[i%3], n), i%2 == 1); n += 2 {
 			i++
 		}

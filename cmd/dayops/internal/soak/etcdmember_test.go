@@ -3,7 +3,6 @@
 package soak
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -177,37 +176,4 @@ func (g *growth) fails(t *testing.T, c failing) {
 		require.Contains(t, said, says)
 	}
 	g.asBefore(said)
-}
-
-// TestEtcdGrowthKilled kills the controller at the boundaries of a scale-up.
-// Taken up again, the member is there; then it is removed, for the next.
-func TestEtcdGrowthKilled(t *testing.T) {
-	labtest.Asked(t)
-	g := newGrowth(t, labtest.Options{Masters: 1, Spares: 1, Closed: true})
-	points := []int{45} // the member is in, and about to start
-	if long() {
-		points = nil
-		for i := range 60 {
-			points = append(points, i)
-		}
-	}
-	for _, at := range points {
-		g.afresh()
-		began := time.Now()
-		before := g.runs()
-		kind := []string{"after", "half", "before"}[at%3]
-		code, said := g.begin([]string{fmt.Sprintf("DAYOPS_CRASH=%s:%d", kind, at)}, "run", "builtin:etcd-scaleup.yml", "--approve", "disruptive").wait()
-		run, story := g.newRun(before), fmt.Sprintf("killed %s %d\n%s", kind, at, said)
-		if code == 0 || run == "" {
-			continue
-		}
-		code, said = g.begin(nil, "resume", run, "--approve", "disruptive").wait()
-		require.Zero(t, code, story+said)
-		require.Equal(t, []string{"master-0", "spare-0"}, g.names(), story)
-		g.must(0, "run", "builtin:etcd-health.yml")
-		g.must(0, "run", "builtin:etcd-remove.yml", "-e", "member=spare-0", "-e", "yes_i_know=yes", "--approve", "disruptive")
-		require.Equal(t, []string{"master-0"}, g.names(), story)
-		require.Empty(t, on(t, g.spare, "ls -d /var/lib/etcd/member 2>/dev/null; pgrep -x etcd; :"))
-		t.Logf("killed %s %d, taken up again and removed: %s", kind, at, time.Since(began).Round(time.Second))
-	}
 }

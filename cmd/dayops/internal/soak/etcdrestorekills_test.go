@@ -4,6 +4,7 @@ package soak
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,8 +42,8 @@ func TestEtcdRestoreKilled(t *testing.T) {
 	points := []string{"after:9", "half:17", "before:31", "after:44"}
 	if long() {
 		points = nil
-		for i, kinds := 1, []string{"before", "after", "half"}; i < 90; i++ {
-			points = append(points, fmt.Sprintf("%s:%d", kinds[i%3], i))
+		for i, kinds := 1+rand.IntN(3), []string{"before", "after", "half"}; i < 100; i += 3 { // another third in each long form
+			points = append(points, fmt.Sprintf("%s:%d", kinds[len(points)%3], i))
 		}
 	}
 	for i, p := range points {
