@@ -28,9 +28,10 @@ func (c Ctl) MemberRemove(endpoint, id string) []string {
 	return c.write(endpoint, slow, "member", "remove", id)
 }
 
-// MemberPromote gives a learner its vote (3.4).
+// MemberPromote gives a learner its vote (3.4). A follower to which that is
+// forbidden does not say so for long: the limit is short.
 func (c Ctl) MemberPromote(endpoint, id string) []string {
-	return c.write(endpoint, slow, "member", "promote", id)
+	return c.write(endpoint, quick, "member", "promote", id)
 }
 
 // MemberUpdate gives a member other peer URLs.

@@ -325,7 +325,9 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 		fresh := a.instance(in)
 		fresh.Ctl = fresh.Ctl.Nameless() // a learner takes no password
 		k.On("state of "+a.Name, a.Name, fresh.Answers(g.Health))
-		argv, limit := retry(g.Promote, in.Ctl.MemberPromote(in.Endpoint, "{member}"))
+		// The leader alone promotes. Others pass it on to the leader, but without the
+		// user's name: with authentication on that is refused, whoever asked.
+		argv, limit := retry(g.Promote, k.View.clientURLs(), promoted, in.Ctl.MemberPromote(anywhere, "{member}"))
 		k.On("promote "+a.Name, asker.Name, &change.Exec{
 			Argv: argv, Login: in.Ctl.Login(), Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
 			Done:    &change.Probe{Find: &q, Is: "false"},
@@ -333,7 +335,7 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 			Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
 		})
 	} else {
-		argv, limit := retry(g.Health, in.Ctl.Health(a.ClientURL))
+		argv, limit := retry(g.Health, nil, "", in.Ctl.Health(a.ClientURL))
 		k.On("vote of "+a.Name, asker.Name, &change.Exec{
 			Argv: argv, Login: in.Ctl.Login(), Limit: limit, Class: change.Disruptive,
 			Done:    &change.Probe{Find: &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "name", Value: a.Name, What: "member " + a.Name}},

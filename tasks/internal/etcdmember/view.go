@@ -140,10 +140,10 @@ func (v *View) MemberOf(h *Host) (etcd.Member, bool) {
 	return etcd.Member{}, false
 }
 
-// Healthy are the client URLs of voters, for who asks for the leader.
+// clientURLs are the voters', where they can be asked from any host.
 func (v *View) clientURLs(not ...uint64) (all []string) {
 	for _, m := range v.Members {
-		if len(m.ClientURLs) > 0 && !slices.Contains(not, m.ID) {
+		if len(m.ClientURLs) > 0 && !m.Learner && !slices.Contains(not, m.ID) {
 			all = append(all, m.ClientURLs[0])
 		}
 	}
