@@ -78,6 +78,9 @@ func TestRisk(t *testing.T) {
 		{Unit{Name: "etcd", Active: &off, Before: running}, Disruptive},
 		{Unit{Name: "etcd", Active: &off, Before: stopped}, Safe},
 		{Unit{Name: "etcd", Enabled: &off, Before: running}, Safe},
+		{Unit{Name: "etcd2.service", Active: &off, Before: running}, Disruptive}, // an alias
+		{Unit{Name: "etcd@m1", Restart: true, Before: running}, Disruptive},
+		{Unit{Name: "etcd-backup.timer", Active: &off, Before: running}, Safe},
 		{Unit{Name: "haproxy", Reload: true, Before: running}, Safe},
 		{Unit{Name: "atomic-openshift-master-api", Restart: true, Before: running}, Disruptive},
 		{Unit{Name: "chronyd", Restart: true, Before: running}, Safe},

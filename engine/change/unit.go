@@ -82,7 +82,7 @@ func (u *Unit) Diff() string { return "" }
 
 // Risk is Disruptive when something that others rely on stops or restarts.
 func (u *Unit) Risk() Risk {
-	if !reliedOn(u.Name) {
+	if !reliedOn(u.Name) && !mayBeEtcd(u.Name) {
 		return Safe
 	}
 	stopped := u.Before.Exists() && !u.Before.Active()
@@ -92,6 +92,13 @@ func (u *Unit) Risk() Risk {
 		}
 	}
 	return Safe
+}
+
+// mayBeEtcd tells services that may be a member by another name: an alias (etcd2
+// of Debian's and Ubuntu's older packages), etcd-member, etcd@1. A gate looks closer.
+func mayBeEtcd(unit string) bool {
+	name, ok := strings.CutSuffix(unit, ".service")
+	return (ok || path.Ext(unit) == "") && strings.Contains(name, "etcd")
 }
 
 // reliedOn tells the units whose stop disturbs a cluster: the store, the

@@ -58,6 +58,7 @@ func (e effect) then(f effect) effect {
 type target struct {
 	etcd.Instance
 	found bool
+	names []string // of its unit: the aliases too
 	holds []string // units whose stop is the member's: its slice, what it requires
 	boots bool     // it starts with the host
 }
@@ -190,16 +191,19 @@ func (t target) unit(name string, p power) effect {
 		return effect{}
 	}
 	e := effect{power: p, doing: map[power]string{halts: "stopping", bounces: "restarting"}[p]}
-	if full != t.Unit && p == starts && !t.PodRuntime() {
+	if !t.own(full) && p == starts && !t.PodRuntime() {
 		return effect{} // what held it is there again; the member is not
 	}
 	return e
 }
 
+// own tells the member's unit, by any of its names.
+func (t target) own(unit string) bool { return unit == t.Unit || slices.Contains(t.names, unit) }
+
 // with tells whether the member stops when the unit does.
 func (t target) with(unit string, p power) bool {
 	switch {
-	case unit == t.Unit:
+	case t.own(unit):
 		return true
 	case p == starts:
 		return t.contained() && slices.Contains(runtimeUnits(), unit)

@@ -14,7 +14,7 @@ import (
 var (
 	yes, no = true, false
 
-	asUnit = target{found: true, boots: true, holds: []string{"system.slice", "-.slice", "var-lib-etcd.mount"},
+	asUnit = target{found: true, boots: true, names: []string{"etcd.service", "etcd2.service"}, holds: []string{"system.slice", "-.slice", "var-lib-etcd.mount"},
 		Instance: etcd.Instance{Runtime: etcd.UnitRuntime, Unit: "etcd.service", Active: true}}
 	asContainer = target{found: true, boots: true, holds: []string{"docker.service"},
 		Instance: etcd.Instance{Runtime: etcd.Container, Unit: "etcd_container.service", Container: "etcd_container", Active: true}}
@@ -41,6 +41,9 @@ func TestEffect(t *testing.T) {
 	}{
 		{"stop", stop("etcd"), halts, as, as, as},
 		{"restart", restart("etcd.service"), bounces, as, as, as},
+		{"stop by an alias", stop("etcd2"), halts, as, as, as},
+		{"start by an alias", &change.Unit{Name: "etcd2", Active: &yes}, starts, as, as, as},
+		{"command by an alias", run("systemctl", "restart", "etcd2"), bounces, as, as, as},
 		{"start", &change.Unit{Name: "etcd", Active: &yes}, starts, as, as, as},
 		{"enable", &change.Unit{Name: "etcd", Enabled: &no}, as, as, as, as},
 		{"its container's unit", stop("etcd_container"), as, halts, as, as},

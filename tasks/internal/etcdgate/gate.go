@@ -36,7 +36,6 @@ import (
 	"time"
 
 	"github.com/dayops/dayops/engine"
-	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/words"
 )
@@ -106,47 +105,6 @@ func effects(t target, c engine.Claim) effect {
 func (t target) stopped() target {
 	t.Pod.Path = ""
 	return t
-}
-
-// look finds the member of the claim's own host.
-func look(ctx context.Context, c engine.Claim) (t target, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookLimit)
-	defer cancel()
-	r, err := c.Live(ctx, c.Host)
-	if err != nil {
-		return t, err
-	}
-	if t.Instance, t.found, err = etcd.Find(ctx, r, etcd.Places{}); err != nil || !t.found || t.Unit == "" {
-		t.boots = true // a kubelet's or a container's matter
-		return t, err
-	}
-	t.boots = t.Service.UnitFileState != "disabled" && t.Service.UnitFileState != "masked"
-	if t.holds, err = holders(ctx, r, t.Unit); err != nil {
-		return t, err
-	}
-	return t, nil
-}
-
-// holders are the units that take the member with them when they stop.
-func holders(ctx context.Context, r task.Reader, unit string) ([]string, error) {
-	res, err := r.Probe(ctx, "systemctl", "show", "-p", "Slice,Requires,Requisite,BindsTo,PartOf,ConsistsOf", unit)
-	if err != nil || res.Code != 0 {
-		return nil, err
-	}
-	var out []string
-	for line := range strings.Lines(res.Stdout.String()) {
-		_, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		for _, u := range strings.Fields(value) {
-			out = append(out, u)
-			if slice, ok := strings.CutSuffix(u, ".slice"); ok { // a-b.slice is in a.slice, all are in -.slice
-				for i := strings.LastIndexByte(slice, '-'); i > 0; i = strings.LastIndexByte(slice[:i], '-') {
-					out = append(out, slice[:i]+".slice")
-				}
-				out = append(out, "-.slice")
-			}
-		}
-	}
-	return out, nil
 }
 
 // Claim weighs the change.
