@@ -38,6 +38,14 @@ func valued(program string) (letters string, long []string, ok bool) {
 		return "aEIdLnPs", []string{"--arg-file", "--delimiter", "--max-lines", "--max-args", "--max-procs", "--max-chars", "--replace"}, true
 	case "systemd-run":
 		return "upEHMt", []string{"--unit", "--property", "--description", "--slice", "--uid", "--gid", "--nice", "--setenv", "--working-directory", "--on-active", "--on-calendar"}, true
+	case "runuser":
+		return "ugGw", []string{"--user", "--group", "--supp-group", "--whitelist-environment"}, true
+	case "flock":
+		return "wE", []string{"--wait", "--timeout", "--conflict-exit-code"}, true
+	case "nsenter":
+		return "tSG", []string{"--target", "--setuid", "--setgid"}, true
+	case "taskset", "chrt":
+		return "TPD", nil, true
 	case "nohup", "setsid", "stdbuf", "exec", "time", "chroot", "busybox", "builtin":
 		return "ioefa", nil, true
 	}
@@ -62,16 +70,18 @@ func unwrap(argv []string, depth int) [][]string {
 			return [][]string{argv}
 		case name == "eval":
 			return InShell(strings.Join(argv[1:], " "), depth+1)
-		case name == "su", name == "runuser":
+		case name == "su", name == "runuser", name == "flock":
 			if text, ok := shellText(argv[1:]); ok {
 				return InShell(text, depth+1)
 			}
-			return [][]string{argv}
+			if name == "su" {
+				return [][]string{argv}
+			}
 		case name == "command":
 			if len(argv) > 1 && strings.HasPrefix(argv[1], "-") && strings.ContainsAny(argv[1], "vV") {
 				return nil // asks where it is
 			}
-			argv = argv[1:]
+			argv = options(argv[1:], "", nil)
 			continue
 		}
 		letters, long, ok := valued(name)
@@ -82,7 +92,7 @@ func unwrap(argv []string, depth int) [][]string {
 		for len(rest) > 0 && name == "env" && assignment.MatchString(rest[0]) {
 			rest = rest[1:]
 		}
-		if len(rest) > 0 && (name == "timeout" || name == "chroot") {
+		if len(rest) > 0 && slices.Contains([]string{"timeout", "chroot", "flock", "taskset", "chrt"}, name) {
 			rest = rest[1:]
 		}
 		if name == "xargs" && len(rest) > 0 {
@@ -102,8 +112,8 @@ func options(argv []string, letters string, long []string) []string {
 		case w == "--":
 			return argv
 		case len(argv) == 0:
-		case slices.Contains(long, w), !strings.HasPrefix(w, "--") && strings.Contains(letters, w[len(w)-1:]) && len(w) == 2:
-			argv = argv[1:]
+		case slices.Contains(long, w), !strings.HasPrefix(w, "--") && strings.IndexAny(w[1:], letters) == len(w)-2:
+			argv = argv[1:] // of -nu, the u; behind a letter that takes one the rest is its word
 		}
 	}
 	return argv
@@ -310,8 +320,9 @@ func (l *lexer) redirect() {
 		l.started = false
 	}
 	l.endWord()
+	from := l.i
 	for l.i < len(l.s) && strings.IndexByte("<>&|-", l.s[l.i]) >= 0 {
 		l.i++
 	}
-	l.drop = true
+	l.drop = !strings.HasSuffix(l.s[from:l.i], "&-") // which closes, and takes no word
 }

@@ -215,7 +215,7 @@ func service(argv []string) (Deed, bool) {
 		return Deed{Unit, Stop, units, false}, true
 	case "start":
 		return Deed{Unit, Start, units, false}, true
-	case "restart", "condrestart", "try-restart", "force-reload", "reload-or-restart":
+	case "restart", "condrestart", "try-restart", "force-reload", "reload-or-restart", "--full-restart":
 		return Deed{Unit, Restart, units, false}, true
 	}
 	return Deed{Unit, Stop, units, false}, Vague(argv[1])
