@@ -105,6 +105,10 @@ func TestJudgements(t *testing.T) {
 		{"hashes", "{}", func(h []host) []host { h[0].State.View.Hashes[1].Hash = 2; return h },
 			[]string{" fail the members' data differ at revision 40: 00000001 on a and c; 00000002 on b"}},
 		{"hashes off", "{hash: no}", func(h []host) []host { h[0].State.View.Hashes[1].Hash = 2; return h }, nil},
+		{"one not seen by the leader", "{}", func(h []host) []host {
+			h[0].State.View.Status, h[0].State.View.Hashes = h[0].State.View.Status[:2], h[0].State.View.Hashes[:2]
+			return h
+		}, []string{" warn member c did not answer on the leader's host at https://c:2379: its lag and its hash were not compared"}},
 		{"compaction", "{}", func(h []host) []host { h[0].State.View.Hashes[1].Compact = 20; return h },
 			[]string{" warn hashes could not be compared: a compaction is under way"}},
 		{"lag", "{}", func(h []host) []host {

@@ -40,6 +40,7 @@ func (health) Plan(in input) (task.Plan, error) {
 		j.member(h)
 	}
 	j.alarms()
+	j.unseen()
 	j.hashes()
 	j.clocks()
 	return task.Plan{Findings: j.found}, nil
@@ -220,6 +221,20 @@ func (j *judge) alarms() {
 				"CORRUPT": "take no backup from it; replace this member from the healthy ones",
 			}[a.Kind]
 			j.say("", task.Fail, fmt.Sprintf("alarm %s raised by %s", a.Kind, j.name(a.MemberID)), hint)
+		}
+	}
+}
+
+// unseen tells members that are well and did not answer the leader's host: they
+// are in no comparison.
+func (j *judge) unseen() {
+	if j.leader == nil {
+		return
+	}
+	for _, m := range j.members {
+		if m.Healthy && !m.Learner && !slices.ContainsFunc(j.leader.State.View.Status, func(s etcd.Status) bool { return s.MemberID == m.ID }) {
+			j.say("", task.Warn, fmt.Sprintf("member %s did not answer on the leader's host at %s: its lag and its hash were not compared", m.Label(), strings.Join(m.ClientURLs, ", ")),
+				"clients cannot reach it there either: see ETCD_ADVERTISE_CLIENT_URLS of the member, and its port in the firewall")
 		}
 	}
 }

@@ -174,7 +174,7 @@ func Survey(ctx context.Context, r task.Reader, in Instance, l Live, hash bool) 
 	}
 	res := a.run(in.Ctl.Status(endpoints...)...) // exits with 1 when one does not answer
 	v.Status, _ = ParseStatus(res.Stdout.String())
-	v.Status = slices.DeleteFunc(v.Status, func(s Status) bool { return s.ClusterID != l.Status.ClusterID })
+	v.Status = ofCluster(v.Status, l.Status.ClusterID)
 	if !hash || len(v.Status) == 0 {
 		return v, a.err
 	}
@@ -198,6 +198,17 @@ func Survey(ctx context.Context, r task.Reader, in Instance, l Live, hash bool) 
 		}
 	}
 	return v, a.err
+}
+
+// ofCluster keeps one answer of each member of a cluster: a URL that a member
+// advertises may lead to another one, as localhost does.
+func ofCluster(all []Status, cluster uint64) (out []Status) {
+	for _, s := range all {
+		if s.ClusterID == cluster && !slices.ContainsFunc(out, func(o Status) bool { return o.MemberID == s.MemberID }) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // asker keeps the first error of the connection.

@@ -65,3 +65,10 @@ func TestLearnerTakesNoPassword(t *testing.T) {
 	require.Len(t, r.asked, 3)
 	require.Contains(t, r.asked[1], "--user root")
 }
+
+// A member that advertises localhost answers for the others: it is counted once.
+func TestOneAnswerOfEachMember(t *testing.T) {
+	all := []Status{{Endpoint: "https://localhost:2379", ClusterID: 7, MemberID: 1}, {Endpoint: "https://localhost:2379", ClusterID: 7, MemberID: 1},
+		{Endpoint: "https://b:2379", ClusterID: 7, MemberID: 2}, {Endpoint: "https://c:2379", ClusterID: 8, MemberID: 3}}
+	require.Equal(t, []Status{all[0], all[2]}, ofCluster(all, 7))
+}
