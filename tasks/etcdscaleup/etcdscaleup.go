@@ -65,7 +65,7 @@ func (scaleup) Result(in task.Input[Params, State], out task.Outcome) any {
 	case s.Runs():
 		r.Name = s.Instance.Name
 		r.Msg = fmt.Sprintf("member %s, etcd %s", s.Instance.Name, s.Live.Status.Version) + etcdmember.SavedIn(r.Backup)
-	case out.Changed:
+	case out.Changed && in.Params.Candidate:
 		r.Msg = "joined"
 	case s.Found:
 		r.Msg = "etcd does not answer"

@@ -329,3 +329,12 @@ func TestGivenAuthority(t *testing.T) {
 	require.Empty(t, p.Changes())
 	require.Contains(t, membertest.Show(p), "FAIL  the given authority cannot sign: /root/ca.key is not the key of /root/ca.crt  -> name its certificate and key with ca_cert")
 }
+
+// A node whose flannel is told of the new member has not joined anything.
+func TestResult(t *testing.T) {
+	msg := func(params string, s State) string {
+		return scaleup{}.Result(task.Input[Params, State]{Params: decode(t, params), State: s}, task.Outcome{Changed: true}).(Result).Msg
+	}
+	require.Equal(t, "joined", msg("{candidate: yes}", State{}))
+	require.Empty(t, msg("{candidate: no}", State{}))
+}
