@@ -17,7 +17,7 @@ import (
 // Places are parameters by which a user says what cannot be found. All are optional.
 type Places struct {
 	Config   string `yaml:"config" doc:"absolute path of etcd's settings (EnvironmentFile syntax); found by itself where it is in the unit, the static pod's manifest or /etc/etcd/etcd.conf"`
-	Unit     string `yaml:"unit" doc:"etcd's unit; etcd.service or etcd_container.service when not given"`
+	Unit     string `yaml:"unit" doc:"etcd's unit; etcd.service or etcd_container.service when not given, or a running one with etcd in its name whose program is etcd"`
 	Endpoint string `yaml:"endpoint" doc:"URL where the host's member answers; from its settings when not given"`
 	CACert   string `yaml:"cacert" doc:"absolute path on the host of the authority's certificate; from the settings when not given"`
 	Cert     string `yaml:"cert" doc:"absolute path on the host of the client's certificate; the peer's when not given. With authentication on, its common name is that of a user with the role root, or the variables etcd_user and etcd_password name one (see dayops doc etcd_health)"`
@@ -59,6 +59,7 @@ func Find(ctx context.Context, r task.Reader, p Places) (in Instance, ok bool, e
 	for _, look := range []func() (bool, error){
 		func() (bool, error) { return in.unit(ctx, r, p, settings, true) },
 		func() (bool, error) { return in.pod(ctx, r, settings) },
+		func() (bool, error) { return in.otherUnit(ctx, r, p, settings) },
 		func() (bool, error) { return in.unit(ctx, r, p, settings, false) },
 	} {
 		if ok, err = look(); ok || err != nil {

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -105,4 +106,52 @@ func FuzzSettings(f *testing.F) {
 		parseShow(s)
 		_, _ = parseManifest("x", []byte(s))
 	})
+}
+
+// unitHost is a host with some units.
+type unitHost struct {
+	teller
+	units map[string]reader.Unit
+}
+
+func (h *unitHost) Units(_ context.Context, names ...string) (out []reader.Unit, err error) {
+	for _, n := range names {
+		u, ok := h.units[n]
+		if !ok {
+			u = reader.Unit{LoadState: "not-found", ActiveState: "inactive"}
+		}
+		u.Name = n
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+func (h *unitHost) Hash(_ context.Context, paths ...string) ([]reader.File, error) {
+	return make([]reader.File, len(paths)), nil
+}
+
+// A member under a unit of another name is not taken for the stopped one of the package.
+func TestFindUnitOfAnotherName(t *testing.T) {
+	exec := func(program string) string {
+		return "ExecStart={ path=" + program + " ; argv[]=" + program + " --name m1 --listen-client-urls https://10.0.0.1:2379 ; ignore_errors=no ; pid=35 }\n"
+	}
+	up, down := reader.Unit{LoadState: "loaded", ActiveState: "active"}, reader.Unit{LoadState: "loaded", ActiveState: "inactive"}
+	h := &unitHost{units: map[string]reader.Unit{"etcd.service": down, "etcd-main.service": up, "etcd-backup.service": up}, teller: teller{answers: map[string]string{
+		"list-units --no-legend --no-pager --all": "  boot.mount loaded active mounted x\n● etcd-bad.service not-found inactive dead x\n" +
+			"  etcd-backup.service loaded active running b\n  etcd-main.service loaded activating start m\n",
+		"show etcd-backup.service": exec("/opt/etcd-backup"), "show etcd-main.service": exec("/usr/bin/etcd"), "show etcd.service": exec("/usr/bin/etcd"),
+	}}}
+	in, ok, err := Find(t.Context(), h, Places{})
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "etcd-main.service", in.Unit)
+	require.Equal(t, "m1", in.Name)
+	require.False(t, in.Down())
+
+	delete(h.answers, "show etcd-main.service") // it is none
+	in, ok, err = Find(t.Context(), h, Places{})
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "etcd.service", in.Unit)
+	require.True(t, in.Down())
 }

@@ -120,3 +120,10 @@ func TestRestoreIsExempt(t *testing.T) {
 		require.Nil(t, release)
 	}
 }
+
+func TestListens(t *testing.T) {
+	const said = "State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\nLISTEN 0      4096   10.0.0.1:2379       0.0.0.0:*\nLISTEN 0 128 [::]:22 [::]:*\nLISTEN 0 5 *:12380 *:*\n"
+	for port, want := range map[string]bool{"2379": true, "22": true, "2380": false, "12380": true, "9": false} {
+		require.Equal(t, want, listens(said, port), port)
+	}
+}

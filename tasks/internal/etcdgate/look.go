@@ -2,6 +2,7 @@ package etcdgate
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -68,6 +69,34 @@ func holders(ctx context.Context, r task.Reader, unit string) (names, out []stri
 		}
 	}
 	return names, out, nil
+}
+
+// taken tells that somebody listens where the member of this host would: one that
+// runs in a way that was not found, behind a unit that does not.
+func taken(ctx context.Context, c engine.Claim, endpoint string) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Port() == "" {
+		return false
+	}
+	r, err := c.Live(ctx, c.Host)
+	if err != nil {
+		return true
+	}
+	res, err := r.Probe(ctx, "ss", "-ltn")
+	return err != nil || listens(res.Stdout.String(), u.Port())
+}
+
+// listens looks for a port in what ss -ltn says.
+func listens(answer, port string) bool {
+	for line := range strings.Lines(answer) {
+		const local = 3 // State Recv-Q Send-Q Local:Port Peer:Port
+		if f := strings.Fields(line); len(f) > local && strings.HasSuffix(f[local], ":"+port) {
+			return true
+		}
+	}
+	return false
 }
 
 // unitsOf are the units that a change starts or stops, by name.

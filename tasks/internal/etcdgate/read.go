@@ -63,7 +63,7 @@ func (g *Gate) read(ctx context.Context, c engine.Claim, t target, e effect) *cl
 		if best = own; own.v.Problem != "" {
 			problems = append(problems, c.Host+": "+own.v.Problem)
 		}
-		cl.down = own.v.Own == nil && t.Down() && !waking(t.Instance)
+		cl.down = own.v.Own == nil && t.Down() && !waking(t.Instance) && !taken(ctx, c, t.Endpoint)
 	}
 	if cl.down && len(e.members) == 0 {
 		return cl
