@@ -113,8 +113,8 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 			s.Do, s.Of = append(s.Do, step.inverse...), append(s.Of, step.task)
 			continue
 		}
-		s.mark(step, u.run)
-		if step.stands != "" {
+		if s.mark(step); step.goes != nil {
+			s.leave(step, u.run)
 			continue
 		}
 		inverse, err := u.inverse(ctx, r, step)
@@ -152,27 +152,30 @@ func (u undoer) inverse(ctx context.Context, r task.Reader, step undoStep) ([]ch
 
 // mark names what cannot be taken back, or not wholly. A restart leaves nothing
 // to take back: with it alone an undo is whole.
-func (s *undoState) mark(step undoStep, run string) {
+func (s *undoState) mark(step undoStep) {
 	r := step.made.Reversal()
 	doubt := ""
 	if step.doubt {
 		doubt = "; it was begun, and nobody heard how it ended"
 	}
 	switch {
-	case step.stands == step.was && step.was != "":
-		s.warn(fmt.Sprintf("cannot be undone: %s (%s)", step.was, r.Why), "the rest of its plan stays too; a run that was cut off is brought to its end by: dayops resume "+run)
-		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "cannot be undone"})
-	case step.stands != "":
-		s.warn("left alone, it goes with what cannot be undone: "+step.was+" ("+step.stands+")", "")
-		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "left alone: " + step.stands + " cannot be undone"})
 	case len(step.inverse) == 0 && repeats(step.made):
 		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
-	case len(step.inverse) == 0 && r.Class != change.Exact:
+	case (len(step.inverse) == 0 || step.goes != nil) && r.Class != change.Exact:
 		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
 		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "cannot be undone"})
 	case r.Class != change.Exact:
 		s.warn(fmt.Sprintf("undone in part: %s (%s)", step.was, r.Why), "")
 	}
+}
+
+// leave names what is left because it goes with a step of no return.
+func (s *undoState) leave(step undoStep, run string) {
+	for _, what := range step.goes {
+		s.warn("left alone, it goes with what cannot be undone: "+what, "")
+		s.Left = append(s.Left, change.Missed{Path: what, Why: "left alone: " + step.was + " cannot be undone"})
+	}
+	s.warn("nothing of its plan is undone", "one that was cut off is brought to its end by: dayops resume "+run)
 }
 
 // leaves tells paths, units and packages that should stay as they are.

@@ -65,7 +65,12 @@ func TestUndoLeavesWhatGoesWithAStepOfNoReturn(t *testing.T) {
 	require.True(t, rep.Partial, w.all())
 	require.Len(t, w.lines("log"), 3, "nothing is taken back")
 	require.Contains(t, w.all(), "cannot be undone: do forgood (it is for good)")
-	require.Contains(t, w.all(), "left alone, it goes with what cannot be undone: do stop (do forgood)")
+	require.Contains(t, w.all(), "left alone, it goes with what cannot be undone: h2: do stop")
+	require.Contains(t, w.all(), "left alone, it goes with what cannot be undone: h1: do leader")
+	require.Equal(t, event.Partial, w.result("undo", "h1").Status)
+	for _, e := range w.events {
+		require.NotEqual(t, "h2", e.Host, "the plan may have parted with it: %v", e)
+	}
 }
 
 // What must hold after a plan has been taken back is waited for: by a rollback, by

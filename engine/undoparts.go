@@ -52,9 +52,9 @@ type undoStep struct {
 	was     string // its summary
 	task    string // that made it; "" where the journal is older than that
 	made    change.Change
-	doubt   bool   // nobody heard how it ended
-	stands  string // what stays for good, and keeps the whole plan
-	wait    bool   // inverse is what must hold in the end
+	doubt   bool     // nobody heard how it ended
+	goes    []string // of a step of no return: what else its plan did, which is left with it
+	wait    bool     // inverse is what must hold in the end
 	inverse []change.Change
 }
 
@@ -66,10 +66,14 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 	}
 	back := map[journal.Place]bool{} // whose plan is taken back
 	for _, s := range slices.Backward(m.Steps) {
-		if !undoable(m, s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) {
-			continue
+		stays := stands[s.At]
+		if !undoable(m, s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) || stays != nil && stays.id != s.ID {
+			continue // also without a look at its host, which the plan may have parted with
 		}
-		u := undoStep{was: s.Change.Summary, task: s.Change.Task, doubt: s.State == journal.Intent, stands: stands[s.At]}
+		u := undoStep{was: s.Change.Summary, task: s.Change.Task, doubt: s.State == journal.Intent}
+		if stays != nil {
+			u.goes = stays.goes
+		}
 		for _, kept := range s.Inverse {
 			c, err := change.Decode(kept.Kind, kept.Data, change.DecodeOptions{Open: opt.OpenBlob})
 			if err != nil {
@@ -87,7 +91,7 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 		p := parts[len(parts)-1]
 		p.last = stageOfStep(s)
 		p.steps[s.Change.Host] = append(p.steps[s.Change.Host], u)
-		if stands[s.At] == "" {
+		if stays == nil {
 			back[s.At] = true
 		}
 	}
@@ -116,10 +120,16 @@ func waitParts(m *journal.Memory, opt UndoOptions, back map[journal.Place]bool) 
 	return parts, nil
 }
 
-// standsForGood are the commands of no return that were made, by plan: what the
-// rest of such a plan did goes with them, and is left too.
-func standsForGood(m *journal.Memory) (map[journal.Place]string, error) {
-	out := map[journal.Place]string{}
+// forGood is a command of no return that was made.
+type forGood struct {
+	id   int64
+	goes []string
+}
+
+// standsForGood are the commands of no return, the last of each plan, and what
+// the rest of such a plan did: it goes with them, and is left too.
+func standsForGood(m *journal.Memory) (map[journal.Place]*forGood, error) {
+	out := map[journal.Place]*forGood{}
 	for _, s := range m.Steps {
 		if s.Change.Kind != (&change.Exec{}).Kind() || s.State != journal.Done || !undoable(m, s) {
 			continue
@@ -129,7 +139,12 @@ func standsForGood(m *journal.Memory) (map[journal.Place]string, error) {
 			return nil, fmt.Errorf("change %d: %w", s.ID, err)
 		}
 		if e, ok := c.(*change.Exec); ok && e.NoReturn {
-			out[s.At] = s.Change.Summary
+			out[s.At] = &forGood{id: s.ID, goes: []string{}}
+		}
+	}
+	for _, s := range m.Steps {
+		if f := out[s.At]; f != nil && f.id != s.ID && undoable(m, s) && len(s.Inverse) > 0 {
+			f.goes = append(f.goes, s.Change.Host+": "+s.Change.Summary)
 		}
 	}
 	return out, nil

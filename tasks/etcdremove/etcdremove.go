@@ -86,6 +86,9 @@ func (remove) Plan(in task.ClusterInput[Params, State]) (task.Plan, error) {
 		v.Sound(&f, limits)
 		return task.Plan{Findings: f}, nil
 	}
+	if v.Done(&f, p.Member) {
+		return task.Plan{Findings: f}, nil
+	}
 	l, ok := v.Find(&f, p.Member)
 	v.Sound(&f, limits, l.IDs()...)
 	if ok {

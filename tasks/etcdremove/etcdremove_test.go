@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
@@ -26,7 +27,7 @@ func planned(t *testing.T, params string, all []membertest.Host) task.Plan {
 	in := task.ClusterInput[Params, State]{Now: membertest.Now(), Inventory: []task.InventoryFile{{Path: "/site/hosts.ini", Text: hosts, Editable: true,
 		File: reader.File{Path: "/site/hosts.ini", Exists: true, Type: reader.Regular, Size: int64(len(hosts))}}}}
 	for _, h := range all {
-		x := task.HostInput[Params, State]{Groups: h.Groups, Err: h.Err}
+		x := task.HostInput[Params, State]{Groups: h.Groups, Err: h.Err, Made: h.Made}
 		x.Host, x.Target, x.Facts, x.State = h.Name, h.Name, h.Facts, h.State
 		if h.Err == nil {
 			x.Params = p.(Params)
@@ -118,4 +119,19 @@ func TestConformance(t *testing.T) {
 	tasktest.Run(t, Define(), tasktest.Local,
 		tasktest.Case{Name: "no settings", Params: "{member: a, config: DIR/none}", Error: "none"},
 	)
+}
+
+// TestRemovedBefore: a run that was killed after its last edit, of the inventory,
+// finds nobody of that name, and has nothing left to do.
+func TestRemovedBefore(t *testing.T) {
+	all := membertest.Cluster(3, "3.4.23")
+	require.Contains(t, membertest.Show(planned(t, "{member: etcd-9}", all)), "no member")
+	made := planned(t, "{member: master-2, backup: no}", all)
+	for _, st := range made.Changes() {
+		if e, ok := st.Change.(*change.Exec); ok && e.NoReturn {
+			all[0].Made = append(all[0].Made, e)
+		}
+	}
+	require.Len(t, all[0].Made, 1)
+	require.Contains(t, membertest.Show(planned(t, "{member: etcd-9}", all)), "etcd-9 is no member of the cluster: this run has removed it")
 }

@@ -21,6 +21,24 @@ type Leaving struct {
 	Departed
 }
 
+// Done tells that the run has removed the member, and nobody knows its name any
+// more: its controller was killed after it had edited the inventory, which comes last.
+func (v *View) Done(f *Findings, name string) bool {
+	var none Findings
+	if _, ok := v.Find(&none, name); ok {
+		return false
+	}
+	for _, h := range v.Hosts {
+		for _, c := range h.Made {
+			if e, ok := c.(*change.Exec); ok && e.NoReturn {
+				f.OK("", fmt.Sprintf("%s is no member of the cluster: this run has removed it", name))
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Find looks for the member that a name means: its own, its ID, a host of the
 // inventory, or a host of its URLs. A host that is no member is one that has gone.
 func (v *View) Find(f *Findings, name string) (l Leaving, ok bool) {
