@@ -325,7 +325,9 @@ func (k *Making) Initial(f *Findings, s Swap) {
 			f.byHand(h.Name, err)
 			continue
 		}
-		steps = append(steps, task.Step{Host: h.Name, Change: write(c, after, change.Attr{})})
+		w := write(c, after, change.Attr{})
+		w.Force = fresh // this plan has made it: the numbers of its owners are not known
+		steps = append(steps, task.Step{Host: h.Name, Change: w})
 	}
 	k.Stage("ETCD_INITIAL_CLUSTER", 0, steps...)
 }
