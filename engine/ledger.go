@@ -197,12 +197,12 @@ func (l ledger) made(host string, c change.Change) (change.Outcome, bool) {
 
 // reversed tells that the last thing that was done about c in this place was the
 // opposite: a plan's Finally, done for a controller that died, started what the
-// plan had stopped. The plan that is taken up stops it once more; an undo takes
-// each of them back.
+// plan had stopped, or removed what it had written. The plan that is taken up does
+// it once more; an undo takes each of them back.
 func (l ledger) reversed(host string, c change.Change) bool {
 	digest, last := change.Digest(c), false
 	for _, s := range slices.Concat(l.r.opt.Memory.Steps, l.r.steps) {
-		if s.At != l.at || s.Change.Host != host || s.Change.Kind != c.Kind() || s.Again {
+		if s.At != l.at || s.Change.Host != host || s.Again || s.Change.Kind != c.Kind() && !change.MayReverse(s.Change.Kind, c.Kind()) {
 			continue
 		}
 		was, err := l.r.decode(l.r.opt.RunID, s.Change)

@@ -14,6 +14,10 @@ func TestReverses(t *testing.T) {
 	require.False(t, Reverses(&Move{From: "/b", To: "/c"}, &Move{From: "/a", To: "/b"}))
 	require.True(t, Reverses(&Unit{Name: "x.service", Active: &yes}, &Unit{Name: "x", Active: &no}))
 	require.False(t, Reverses(&Unit{Name: "x", Active: &no}, &Unit{Name: "x", Active: &no}))
+	require.True(t, Reverses(&Remove{Path: "/a"}, &Write{Path: "/a"}))
+	require.True(t, Reverses(&Write{Path: "/a"}, &Remove{Path: "/a"}))
+	require.False(t, Reverses(&Remove{Path: "/b"}, &Write{Path: "/a"}))
+	require.False(t, Reverses(&Write{Path: "/a"}, &Write{Path: "/a"}))
 	require.True(t, Voids(&Remove{Path: "/d/.dayops-staging-20261122T031207Z-1", Staging: true}, &Write{Path: "/d/.dayops-staging-20261122T031207Z-1/f"}))
 }
 

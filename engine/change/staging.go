@@ -76,8 +76,14 @@ func Voids(by, made Change) bool {
 	return ok && r.Staging && at != "" && (path.Clean(at) == path.Clean(r.Path) || below(path.Clean(at), path.Clean(r.Path)))
 }
 
+// MayReverse tells kinds that differ, one of which can turn the other round.
+func MayReverse(by, made string) bool {
+	write, remove := (*Write)(nil).Kind(), (*Remove)(nil).Kind()
+	return by == write && made == remove || by == remove && made == write
+}
+
 // Reverses tells that by, done after made, turned it round: what was stopped was
-// started, what was moved is back.
+// started, what was moved is back, what was written was removed or the other way.
 func Reverses(by, made Change) bool {
 	switch by := by.(type) {
 	case *Unit:
@@ -86,6 +92,12 @@ func Reverses(by, made Change) bool {
 	case *Move:
 		m, ok := made.(*Move)
 		return ok && path.Clean(by.From) == path.Clean(m.To) && path.Clean(by.To) == path.Clean(m.From)
+	case *Remove:
+		m, ok := made.(*Write)
+		return ok && path.Clean(by.Path) == path.Clean(m.Path)
+	case *Write:
+		m, ok := made.(*Remove)
+		return ok && path.Clean(by.Path) == path.Clean(m.Path)
 	}
 	return false
 }

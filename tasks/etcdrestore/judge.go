@@ -32,6 +32,9 @@ func (p *planner) judge() {
 		p.settings(m)
 		p.tools(m)
 		p.room(m)
+		if p.src.V2 != nil {
+			p.v2judge(m)
+		}
 	}
 	p.together()
 	p.whose()
@@ -49,8 +52,8 @@ func (p *planner) source() {
 	case !s.Sealed && !p.params.AllowUnverified:
 		p.fail("", s.Path+" has no checksum at its end: it is a copy of a database file, and nothing proves that its values are right", "take a snapshot that etcdctl snapshot save wrote; allow_unverified: true takes it all the same")
 		return
-	case s.V2 || strings.HasPrefix(s.Data, "v2"):
-		p.fail("", s.Set+" also has data of the v2 API, which this task does not restore yet", "see the README, section etcd; or give from: "+s.Path+" for the v3 data alone")
+	case s.V2 == nil && s.Set != "" && strings.HasPrefix(s.Data, "v2"):
+		p.fail("", s.Set+" is of a cluster with v2 data, and has none of them ("+v2Name+")", "take another set; or give from: "+s.Path+" for the v3 data alone")
 		return
 	case !s.Sealed:
 		p.say("", task.Warn, s.Path+" has no checksum: its pages are whole, its values are not proven", "")
@@ -60,6 +63,9 @@ func (p *planner) source() {
 		text += fmt.Sprintf(", of %s at %s", s.Host, s.Taken.UTC().Format("2006-01-02T15:04:05Z"))
 	}
 	p.say("", task.OK, text+": verified", "")
+	if v := s.V2; v != nil {
+		p.say("", task.OK, fmt.Sprintf("%s: the v2 store to raft's entry %d, %s, sha256 %.12s: verified", v.Path, v.Copy.Commit, etcd.Size(v.Size), v.SHA256), "")
+	}
 	if s.Degraded != "" && s.Degraded != "false" {
 		p.say("", task.Warn, "the snapshot was taken without a quorum: the last writes may not be in it", "")
 	}
@@ -134,9 +140,12 @@ func (p *planner) tools(m *member) {
 // room: the file, what is made of it, and a WAL of 64 MiB that etcd makes at once.
 func (p *planner) room(m *member) {
 	const copies, wal = 3, 128 << 20
-	need := copies*p.src.Size + wal
+	need, why := copies*p.src.Size+wal, "three times the snapshot, and 128 MiB"
+	if p.src.V2 != nil {
+		need, why = p.v2Room(m)
+	}
 	if free := m.State.Free; p.src.Problem == "" && free >= 0 && free < need && !m.placed {
-		p.fail(m.Target, fmt.Sprintf("%s has %s free, the restore needs %s (three times the snapshot, and 128 MiB)", m.in.DataDir, etcd.Size(free), etcd.Size(need)), "make room: old data of earlier restores lie there as member."+asideMark+"*")
+		p.fail(m.Target, fmt.Sprintf("%s has %s free, the restore needs %s (%s)", m.in.DataDir, etcd.Size(free), etcd.Size(need), why), "make room: old data of earlier restores lie there as member."+asideMark+"*")
 	}
 }
 

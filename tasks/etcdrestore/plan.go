@@ -30,6 +30,7 @@ const (
 // planner is the whole cluster in view.
 type planner struct {
 	params  Params
+	known   *verified
 	now     time.Time
 	members []*member
 	control []host // that run parts of the control plane
@@ -57,15 +58,19 @@ type member struct {
 type attr struct{ owner, group, mode, label, path string }
 
 // Plan restores all members of the cluster.
-func (*restore) Plan(in input) (task.Plan, error) {
-	p := &planner{now: in.Now, tag: in.Now.UTC().Format("20060102T150405Z")}
+func (t *restore) Plan(in input) (task.Plan, error) {
+	p := &planner{known: t.known, now: in.Now, tag: in.Now.UTC().Format("20060102T150405Z")}
 	p.token = "etcd-restore-" + p.tag
 	p.gather(in)
 	p.judge()
 	if p.bad() {
 		return task.Plan{Findings: p.found}, nil
 	}
-	return task.Plan{Stages: p.stages(), Finally: p.finally(), Back: p.back(), Findings: p.found, OnFailure: task.Rollback}, nil
+	plan := task.Plan{Stages: p.stages(), Finally: p.finally(), Back: p.back(), Findings: p.found, OnFailure: task.Rollback}
+	if p.src.V2 != nil {
+		plan.Stages, plan.Finally = p.v2stages(), p.v2finally()
+	}
+	return plan, nil
 }
 
 // gather sorts hosts into members, and those that run the control plane.
@@ -165,12 +170,7 @@ func attrOf(f reader.File) attr {
 }
 
 // bump is how far the revision goes up on a member.
-func (p *planner) bump(m *member) int64 {
-	if !m.toolVersion().HasBump() {
-		return 0
-	}
-	return p.params.BumpRevision
-}
+func (p *planner) bump(m *member) int64 { return m.State.bump(p.params) }
 
 // steps are some changes on each of the members.
 func (p *planner) steps(of func(*member) []change.Change) []task.Step {
@@ -218,6 +218,11 @@ func (p *planner) stages() []task.Stage {
 		{Name: "the members are those of the plan", Steps: p.steps(p.listed)},
 		{Name: "start API servers and controllers", Steps: p.controls(Service.start)},
 	}
+	return filled(all)
+}
+
+// filled are the stages that have steps.
+func filled(all []task.Stage) []task.Stage {
 	once(all)
 	return slices.DeleteFunc(all, func(s task.Stage) bool { return len(s.Steps) == 0 })
 }
@@ -254,18 +259,26 @@ func stopped(m *member) []change.Change {
 
 // upload makes the staging folder and puts the snapshot there.
 func (p *planner) upload(m *member) []change.Change {
+	path := p.src.Path
+	return append(p.folders(m), m.bring(snapshotName, change.Content{
+		Size: p.src.Size, SHA256: p.src.SHA256, Open: func() (io.ReadCloser, error) { return os.Open(path) },
+	}))
+}
+
+// folders makes the staging folder, and the data folder where it is gone.
+func (p *planner) folders(m *member) []change.Change {
 	var out []change.Change
+	mode := fs.FileMode(0o700)
 	if !m.State.Places.Data.Exists {
-		mode := fs.FileMode(0o700)
 		out = append(out, &change.Dir{Path: m.in.DataDir, Before: reader.File{Path: m.in.DataDir}, Attr: change.Attr{Mode: &mode, Owner: m.attr.owner, Group: m.attr.group}})
 	}
-	folder, file := fs.FileMode(0o700), fs.FileMode(0o600)
-	path, to := p.src.Path, m.staging+"/"+snapshotName
-	return append(out,
-		&change.Dir{Path: m.staging, Before: reader.File{Path: m.staging}, Attr: change.Attr{Mode: &folder}, Staging: true},
-		&change.Write{Path: to, Before: reader.File{Path: to}, Attr: change.Attr{Mode: &file}, Hide: true, After: change.Content{
-			Size: p.src.Size, SHA256: p.src.SHA256, Open: func() (io.ReadCloser, error) { return os.Open(path) },
-		}})
+	return append(out, &change.Dir{Path: m.staging, Before: reader.File{Path: m.staging}, Attr: change.Attr{Mode: &mode}, Staging: true})
+}
+
+// bring puts a file of the control machine into the staging folder.
+func (m *member) bring(name string, content change.Content) *change.Write {
+	mode, to := fs.FileMode(0o600), m.staging+"/"+name
+	return &change.Write{Path: to, Before: reader.File{Path: to}, Attr: change.Attr{Mode: &mode}, Hide: true, After: content}
 }
 
 // rehearsed restores, and looks at what came of it where that is harmless.
@@ -317,16 +330,23 @@ func (p *planner) back() []task.Step {
 // waits for nobody: a run that was killed while the data were being put in place
 // has members of two clusters, and is taken up from there.
 func (p *planner) finally() []task.Step {
-	ran := func(m *member) bool {
-		return m.in.Runtime == etcd.PodRuntime && !m.in.Down() || m.in.Service.Up() || m.placed
-	}
-	out := p.steps(func(m *member) []change.Change {
-		if !ran(m) || !m.State.Places.Member.Exists {
+	return p.finish(func(m *member) []change.Change {
+		if !m.ran() {
 			return nil
 		}
 		return append([]change.Change{m.mend(p)}, m.in.StartTogether()...)
 	})
-	out = append(out, p.controls(Service.start)...)
+}
+
+// ran tells a member that is to run in the end whatever becomes of the restore.
+func (m *member) ran() bool {
+	was := m.in.Runtime == etcd.PodRuntime && !m.in.Down() || m.in.Service.Up() || m.placed
+	return was && m.State.Places.Member.Exists
+}
+
+// finish is finally, with what starts each member.
+func (p *planner) finish(start func(*member) []change.Change) []task.Step {
+	out := append(p.steps(start), p.controls(Service.start)...)
 	return append(out, p.steps(func(m *member) []change.Change {
 		return []change.Change{&change.Remove{Path: m.staging, Before: reader.File{Path: m.staging, Exists: true, Type: reader.Directory}, Staging: true}}
 	})...)

@@ -135,7 +135,7 @@ func TestReasonsAgainst(t *testing.T) {
 			each(in, func(s *State) { s.Source = Source{Problem: "no backup set with a snapshot in ./backups"} })
 		}, "no backup set"},
 		"unsealed":    {func(in *input) { each(in, func(s *State) { s.Source.Sealed = false }) }, "has no checksum at its end"},
-		"v2":          {func(in *input) { each(in, func(s *State) { s.Source.V2 = true }) }, "data of the v2 API"},
+		"v2":          {func(in *input) { each(in, func(s *State) { s.Source.Data = "v2 and v3" }) }, "has none of them"},
 		"unreachable": {func(in *input) { in.Hosts[1].Err, in.Hosts[1].State = fmt.Errorf("no route"), State{} }, "m2: cannot be looked at: no route"},
 		"no etcd":     {func(in *input) { in.Hosts[1].State.Found = false }, "m2: no etcd found"},
 		"limited":     {func(in *input) { in.Hosts[2].Reach = true }, "m3: is a member, and outside of the play or --limit"},

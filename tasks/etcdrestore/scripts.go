@@ -8,17 +8,10 @@ import (
 	"github.com/dayops/dayops/tasks/internal/etcd"
 )
 
-// restoreScript restores into $1/part, makes that look like the old data and
-// gives it its name in one step. $2 owner, $3 group, $4 mode of member, $5 whose
-// SELinux label, $6 the name of the mark, $7 says that the WAL has a folder of
-// its own; the rest is the tool's command.
-const restoreScript = `set -e
-s=$1 own=$2 grp=$3 mode=$4 like=$5 mark=$6 wal=$7; shift 7
-umask 077
-rm -rf -- "$s/part"
-"$@" >"$s/log" 2>&1 </dev/null || { code=$?; tail -n 20 -- "$s/log" >&2; exit $code; }
-m=$s/part/member
-[ -s "$m/snap/db" ]
+// dressScript makes what lies in $1/part look like the old data and gives it its
+// name in one step. $2 owner, $3 group, $4 mode of member, $5 whose SELinux label,
+// $6 the name of the mark, $7 says that the WAL has a folder of its own.
+const dressScript = `m=$s/part/member
 : >"$m/$mark"
 chmod -- "$mode" "$m"
 chown -R -- "$own:$grp" "$m"
@@ -26,6 +19,17 @@ chown -R -- "$own:$grp" "$m"
 [ -z "$wal" ] || mv -T -- "$m/wal" "$s/part/wal"
 sync -f "$s/part" 2>/dev/null || sync
 mv -T -- "$s/part" "$s/data"`
+
+const dressWords = `set -e
+s=$1 own=$2 grp=$3 mode=$4 like=$5 mark=$6 wal=$7; shift 7
+umask 077
+rm -rf -- "$s/part"
+`
+
+// restoreScript restores into $1/part; behind the words of dressScript comes the tool's command.
+const restoreScript = dressWords + `"$@" >"$s/log" 2>&1 </dev/null || { code=$?; tail -n 20 -- "$s/log" >&2; exit $code; }
+[ -s "$s/part/member/snap/db" ]
+` + dressScript
 
 // placeScript puts what was restored in the old data's place, which keep a name
 // beside it. $1 data folder, $2 staging folder, $3 name of the restore, $4 the
@@ -67,8 +71,8 @@ func shell(script string, args ...string) []string {
 	return append([]string{"/bin/sh", "-c", script, "sh"}, args...)
 }
 
-// rehearse restores into the staging folder.
-func (m *member) rehearse(p *planner) *change.Exec {
+// dressed are the words of dressScript.
+func (m *member) dressed(p *planner) []string {
 	wal, like := "", ""
 	if m.wal() != "" {
 		wal = "yes"
@@ -76,9 +80,13 @@ func (m *member) rehearse(p *planner) *change.Exec {
 	if m.attr.label != "" {
 		like = m.attr.path
 	}
-	args := append([]string{m.staging, m.attr.owner, m.attr.group, m.attr.mode, like, restoredMark + p.tag, wal}, m.restoreArgv(p)...)
+	return []string{m.staging, m.attr.owner, m.attr.group, m.attr.mode, like, restoredMark + p.tag, wal}
+}
+
+// rehearse restores into the staging folder.
+func (m *member) rehearse(p *planner) *change.Exec {
 	return &change.Exec{
-		Argv: shell(restoreScript, args...), Limit: restoreLimit, Staging: true, Done: &change.Probe{Path: m.staging + "/data"},
+		Argv: shell(restoreScript, append(m.dressed(p), m.restoreArgv(p)...)...), Limit: restoreLimit, Staging: true, Done: &change.Probe{Path: m.staging + "/data"},
 		Purpose: "restore the snapshot in " + m.staging + " with " + m.tool + " " + m.toolVersion().String() + " as " + m.in.Name + " " + strings.Join(m.peers, ","),
 	}
 }

@@ -40,7 +40,7 @@ type Source struct {
 	ClusterID string // hexadecimal; "" where not known
 	Data      string
 	Degraded  string
-	V2        bool // the set has v2 data too
+	V2        *V2 // the set's v2 data; nil: it has none
 	Members   []snapshot.Member
 }
 
@@ -49,6 +49,9 @@ type Source struct {
 type verified struct {
 	mu    sync.Mutex
 	files map[string]Source
+
+	fits sync.Mutex
+	made map[fitKey]*fitted
 }
 
 // find gives the source that the parameters name, verified.
@@ -155,7 +158,7 @@ func look(ctx context.Context, from, file string) (Source, error) {
 	if s.Version == "" {
 		s.Version = facts.Version
 	}
-	return s, nil
+	return s, s.v2(ctx)
 }
 
 // fromSet checks a whole set against its manifest and takes what that says.
@@ -177,7 +180,12 @@ func (s *Source) fromSet(ctx context.Context, dir string) error {
 		return nil
 	}
 	f := m.Facts
-	s.Host, s.Taken, s.V2 = m.Host, m.End, has(m, v2Name)
+	s.Host, s.Taken = m.Host, m.End
+	for _, a := range m.Artefacts {
+		if a.Name == v2Name {
+			s.V2 = &V2{Path: filepath.Join(dir, v2Name), Size: a.Size, SHA256: a.SHA256}
+		}
+	}
 	s.Version, s.ClusterID, s.Data, s.Degraded = f["version"], f["cluster_id"], f["data"], f["degraded"]
 	if _, err := strconv.ParseUint(s.ClusterID, 16, 64); err != nil {
 		s.ClusterID = ""

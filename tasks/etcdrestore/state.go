@@ -24,6 +24,8 @@ type State struct {
 	Control  []Service
 	Source   Source
 	Others   []etcd.Status `plan:"volatile"` // members of the snapshot's cluster that answer elsewhere
+	Fitted   Fitted        // of a set with v2 data: the database for this host's etcd
+	Hold     Hold
 }
 
 // Tool is what restores on the host.
@@ -35,6 +37,7 @@ type Tool struct {
 // Places are the folders of a member as they are now.
 type Places struct {
 	Data, Member, WAL, WALParent reader.File
+	Forced                       bool     // the member has begun as a cluster of one, from v2 data
 	Restored                     []string // names of restores that are in place
 	Aside                        []string // names of restores whose old data lie beside the member
 }
@@ -62,7 +65,13 @@ func (t *restore) Check(ctx context.Context, r task.Reader, p Params) (s State, 
 	if s.Free, err = room(ctx, r, s.Instance.DataDir); err != nil {
 		return s, err
 	}
-	s.Others, err = others(ctx, r, s)
+	if s.Others, err = others(ctx, r, s); err != nil || s.Source.V2 == nil {
+		return s, err
+	}
+	if s.Hold, err = findHold(ctx, r, s.Instance); err != nil {
+		return s, err
+	}
+	s.Fitted, err = t.known.fit(ctx, s.Source, s.bump(p))
 	return s, err
 }
 
@@ -86,6 +95,7 @@ func findTool(ctx context.Context, r task.Reader, in etcd.Instance) (t Tool, err
 const (
 	asideMark    = "before-restore-" // of the old data
 	restoredMark = "restored-"       // a file in the new data
+	forcedMark   = "forced-"         // another, of a member that has begun as a cluster of one
 )
 
 func findPlaces(ctx context.Context, r task.Reader, in etcd.Instance) (p Places, err error) {
@@ -107,7 +117,11 @@ func findPlaces(ctx context.Context, r task.Reader, in etcd.Instance) (p Places,
 	if p.Restored, err = names(ctx, r, in.DataDir+"/member", restoredMark); err != nil {
 		return p, err
 	}
-	p.Aside, err = names(ctx, r, in.DataDir, "member."+asideMark)
+	if p.Aside, err = names(ctx, r, in.DataDir, "member."+asideMark); err != nil {
+		return p, err
+	}
+	forced, err := names(ctx, r, in.DataDir+"/member", forcedMark)
+	p.Forced = len(forced) > 0
 	return p, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"strings"
 
 	"github.com/dayops/dayops/engine/change"
@@ -82,6 +83,7 @@ func Find(ctx context.Context, r task.Reader, p Places) (in Instance, ok bool, e
 	}
 	if file := settings["ETCD_CONFIG_FILE"]; file != "" { // etcd then reads nothing else
 		clear(settings)
+		in.YAML = file
 		if err := in.takeYAML(ctx, r, file, settings); err != nil {
 			return in, false, err
 		}
@@ -136,24 +138,33 @@ func (in *Instance) unit(ctx context.Context, r task.Reader, p Places, settings 
 			}
 			return true, nil
 		}
-		maps.Copy(settings, Flags(shown.argv, settings))
+		in.options(shown.argv, settings)
 		return true, nil
 	}
 	return false, nil
 }
 
+// options takes over what the command line says, which beats the environment.
+func (in *Instance) options(argv []string, settings map[string]string) {
+	in.Options = Flags(argv, settings)
+	maps.Copy(settings, in.Options)
+	if len(argv) > 0 && path.IsAbs(argv[0]) && path.Base(argv[0]) == "etcd" {
+		in.Program = argv[0]
+	}
+}
+
 // take adds the settings of a file.
-func (in *Instance) take(ctx context.Context, r task.Reader, path string, into map[string]string) error {
-	data, err := r.ReadFile(ctx, path, MaxSettings)
+func (in *Instance) take(ctx context.Context, r task.Reader, file string, into map[string]string) error {
+	data, err := r.ReadFile(ctx, file, MaxSettings)
 	if err != nil {
 		return err
 	}
 	vars, err := ParseEnvironmentFile(string(data))
 	if err != nil {
-		return fmt.Errorf("%s: %w", reader.Printable(path), err)
+		return fmt.Errorf("%s: %w", reader.Printable(file), err)
 	}
 	maps.Copy(into, vars)
-	in.Sources = append(in.Sources, path)
+	in.Sources = append(in.Sources, file)
 	return nil
 }
 
@@ -190,8 +201,8 @@ func (in *Instance) takeYAML(ctx context.Context, r task.Reader, path string, in
 
 // pod takes the settings of a static pod.
 func (in *Instance) pod(ctx context.Context, r task.Reader, settings map[string]string) (bool, error) {
-	for _, path := range []string{ocpManifest, kubeManifest} {
-		data, err := in.findPod(ctx, r, path)
+	for _, manifest := range []string{ocpManifest, kubeManifest} {
+		data, err := in.findPod(ctx, r, manifest)
 		if err != nil || data == nil {
 			if err != nil {
 				return false, err
@@ -202,15 +213,15 @@ func (in *Instance) pod(ctx context.Context, r task.Reader, settings map[string]
 		if err != nil {
 			return false, err
 		}
-		in.Runtime, in.Manifest, in.Sources = PodRuntime, path, append(in.Sources, in.Pod.Path)
-		if m.file != "" {
+		in.Runtime, in.Manifest, in.Sources = PodRuntime, manifest, append(in.Sources, in.Pod.Path)
+		if in.Sourced = m.file; m.file != "" {
 			if err := in.take(ctx, r, m.file, settings); err != nil {
 				return false, err
 			}
 		}
 		maps.Copy(settings, m.env)
-		maps.Copy(settings, Flags(m.argv, settings))
-		if path == ocpManifest {
+		in.options(m.argv, settings)
+		if manifest == ocpManifest {
 			in.Ctl.Wrap = []string{"master-exec", "etcd", "etcd"}
 			return true, nil
 		}

@@ -42,6 +42,11 @@ type Instance struct {
 	Endpoint                                 string
 	Ctl                                      Ctl
 	Settings                                 map[string]string // all that etcd reads, by their names in the environment
+
+	Program string            // the unit's own etcd, where that is what it runs
+	Options map[string]string // those of Settings that the command line gives: they beat the environment
+	YAML    string            // etcd's own file of settings, beside which it reads no other
+	Sourced string            // the file of settings that a shell in the static pod reads
 }
 
 const defaultQuota = 2 << 30

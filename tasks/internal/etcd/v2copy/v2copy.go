@@ -1,0 +1,221 @@
+// Package v2copy reads what `etcdctl backup --with-v3=false` made of a member,
+// packed, and makes the v3 database that fits it.
+//
+// Such a copy is a data folder of its own: raft's last snapshot with the v2 store
+// in it, and the log since. It begins a cluster of one, with --force-new-cluster.
+// A v3 database that is put into it counts raft's entries by its consistent index,
+// and that must be the copy's: etcd leaves out every entry up to it, so that one
+// that is ahead (3.3 and 3.4 take v3's entries out of the copy and number the
+// others anew) has acknowledged nothing and swallows what is written until the log
+// has grown so far; one behind raft's snapshot keeps etcd from starting.
+package v2copy
+
+import (
+	"archive/tar"
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bounds of what an archive may hold.
+const (
+	maxFiles  = 10_000
+	maxSize   = 64 << 30
+	maxRecord = 256 << 20 // of a log: etcd refuses requests above some MiB
+)
+
+// Facts are what a good copy says.
+type Facts struct {
+	Size   int64  // bytes of its files, unpacked
+	Snap   uint64 // index of raft's snapshot; 0 without one
+	Commit uint64 // the last index that counts: --force-new-cluster drops what is behind it
+	Term   uint64
+	Last   uint64 // index of the last entry in the log; Snap where there is none
+}
+
+// DamagedError: the archive is no whole copy.
+type DamagedError struct{ Why string }
+
+func (e *DamagedError) Error() string { return e.Why }
+
+func damaged(format string, args ...any) error { return &DamagedError{fmt.Sprintf(format, args...)} }
+
+// ReadFile is Read for a file of the control machine.
+func ReadFile(ctx context.Context, name string) (Facts, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return Facts{}, err
+	}
+	defer f.Close()
+	return Read(ctx, f)
+}
+
+// Read reads a whole tar.gz in order: each record of the log and raft's snapshot
+// have a checksum. A *DamagedError says in one line what is wrong with it.
+// Memory: the largest record.
+func Read(ctx context.Context, r io.Reader) (Facts, error) {
+	c := copied{ctx: ctx, logs: map[string]logFacts{}}
+	z, err := gzip.NewReader(bufio.NewReader(r))
+	if err != nil {
+		return c.facts, unreadable(err)
+	}
+	t := tar.NewReader(z)
+	for n := 0; ; n++ {
+		h, err := t.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return c.done()
+		case err != nil:
+			return c.facts, unreadable(err)
+		case n > maxFiles:
+			return c.facts, damaged("it has more than %d files", maxFiles)
+		}
+		if err := c.file(h, t); err != nil {
+			return c.facts, err
+		}
+	}
+}
+
+// unreadable tells an archive that is damaged from a disk that is.
+func unreadable(err error) error {
+	var pathError *os.PathError
+	if errors.As(err, &pathError) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return damaged("it is no whole tar.gz: %v", err)
+}
+
+// copied gathers what the files say, in whatever order they come.
+type copied struct {
+	ctx   context.Context
+	facts Facts
+	snap  string
+	logs  map[string]logFacts
+}
+
+var (
+	snapName = regexp.MustCompile(`^member/snap/[0-9a-f]{16}-([0-9a-f]{16})\.snap$`)
+	logName  = regexp.MustCompile(`^member/wal/[0-9a-f]{16}-[0-9a-f]{16}\.wal$`)
+)
+
+func (c *copied) file(h *tar.Header, r io.Reader) error {
+	name := path.Clean(h.Name)
+	switch {
+	case h.Typeflag == tar.TypeDir:
+		return nil
+	case h.Typeflag != tar.TypeReg || path.IsAbs(h.Name) || name == ".." || strings.HasPrefix(name, "../"):
+		return damaged("%.100q in it is no file of a data folder", h.Name)
+	}
+	if c.facts.Size += h.Size; c.facts.Size > maxSize {
+		return damaged("it has more than %d bytes", int64(maxSize))
+	}
+	r = &interrupted{c.ctx, r}
+	switch m := snapName.FindStringSubmatch(name); {
+	case m != nil:
+		index, _ := strconv.ParseUint(m[1], 16, 64)
+		if index >= c.facts.Snap {
+			c.facts.Snap, c.snap = index, name
+		}
+		return raftSnapshot(name, r)
+	case logName.MatchString(name):
+		f, err := readLog(name, r)
+		c.logs[name] = f
+		return err
+	}
+	return nil
+}
+
+// done puts together what the logs say, the last one last.
+func (c *copied) done() (Facts, error) {
+	f := &c.facts
+	if len(c.logs) == 0 {
+		return *f, damaged("it has no log (member/wal/*.wal)")
+	}
+	var names []string
+	for n := range c.logs {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		l := c.logs[n]
+		if l.state {
+			f.Commit, f.Term = l.commit, l.term
+		}
+		if l.entries {
+			f.Last = l.last
+		}
+	}
+	switch f.Last = max(f.Last, f.Snap); {
+	case f.Commit == 0:
+		return *f, damaged("its log says nothing about what was committed")
+	case f.Commit < f.Snap:
+		return *f, damaged("its log ends at %d, before raft's snapshot %d", f.Commit, f.Snap)
+	case f.Commit > f.Last:
+		return *f, damaged("its log ends at %d, %d was committed", f.Last, f.Commit)
+	}
+	return *f, nil
+}
+
+// interrupted ends reading when the context does.
+type interrupted struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i *interrupted) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(p)
+}
+
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+// raftSnapshot checks a message of a checksum (field 1) and the snapshot (2).
+func raftSnapshot(name string, r io.Reader) error {
+	b := bufio.NewReader(r)
+	var want, size uint64
+	for field, into := range map[byte]*uint64{0x08: &want} { // crc comes first
+		if tag, err := b.ReadByte(); err != nil || tag != field {
+			return cutOff(name, err)
+		}
+		n, err := binary.ReadUvarint(b)
+		if err != nil {
+			return cutOff(name, err)
+		}
+		*into = n
+	}
+	tag, err := b.ReadByte()
+	if err != nil || tag != 0x12 {
+		return cutOff(name, err)
+	}
+	if size, err = binary.ReadUvarint(b); err != nil || size > maxSize {
+		return cutOff(name, err)
+	}
+	sum := crc32.New(castagnoli())
+	if n, err := io.Copy(sum, io.LimitReader(b, int64(size))); err != nil || uint64(n) != size {
+		return cutOff(name, err)
+	}
+	if uint64(sum.Sum32()) != want {
+		return damaged("%s is damaged: its checksum is not that of its data", name)
+	}
+	return nil
+}
+
+func cutOff(name string, err error) error {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return unreadable(err)
+	}
+	return damaged("%s is damaged or cut off", name)
+}
