@@ -10,6 +10,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
 )
 
 // Fit says what a database is made to fit.
@@ -25,8 +27,8 @@ type Fit struct {
 // openLimit is for the lock that bbolt takes: nobody else has the file.
 const openLimit = 10 * time.Second
 
-// Database copies the first size bytes of a snapshot that was verified to out, a
-// file that this makes, and has it fit: the consistent index, no member of the old
+// Database copies the first size bytes of a snapshot, all but its checksum, to out,
+// a file that this makes, verifies that and has it fit: the consistent index, no member of the old
 // cluster, the revision. What was written to out so far is removed on an error.
 func Database(ctx context.Context, from string, size int64, out string, fit Fit) (err error) {
 	defer func() {
@@ -35,6 +37,10 @@ func Database(ctx context.Context, from string, size int64, out string, fit Fit)
 		}
 	}()
 	if err := duplicate(ctx, from, size, out); err != nil {
+		return err
+	}
+	// bbolt maps the file and dies of a damaged one: this very one must be whole.
+	if _, err := snapshot.VerifyFile(ctx, out); err != nil {
 		return err
 	}
 	db, err := bolt.Open(out, 0o600, &bolt.Options{Timeout: openLimit, NoFreelistSync: true})
