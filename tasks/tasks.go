@@ -23,6 +23,7 @@ import (
 	"github.com/dayops/dayops/tasks/file"
 	"github.com/dayops/dayops/tasks/hostbackup"
 	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
+	"github.com/dayops/dayops/tasks/internal/etcd/v2copy"
 	"github.com/dayops/dayops/tasks/internal/etcdgate"
 	"github.com/dayops/dayops/tasks/lineinfile"
 	"github.com/dayops/dayops/tasks/ntp"
@@ -82,5 +83,5 @@ func Gates(loseQuorum []string) []engine.Gate {
 
 // Proofs judge what tasks bring home, by the names that their plans use.
 func Proofs() map[string]change.Proof {
-	return map[string]change.Proof{snapshot.ProofSaved: snapshot.Prove, snapshot.ProofCopied: snapshot.ProveCopied}
+	return map[string]change.Proof{snapshot.ProofSaved: snapshot.Prove, snapshot.ProofCopied: snapshot.ProveCopied, v2copy.ProofCopy: v2copy.Prove}
 }

@@ -64,7 +64,7 @@ func (p *planner) source() {
 	}
 	p.say("", task.OK, text+": verified", "")
 	if v := s.V2; v != nil {
-		p.say("", task.OK, fmt.Sprintf("%s: the v2 store to raft's entry %d, %s, sha256 %.12s: verified", v.Path, v.Copy.Commit, etcd.Size(v.Size), v.SHA256), "")
+		p.say("", task.OK, fmt.Sprintf("%s: the v2 store to raft's entry %d, %s, sha256 %.12s: verified", v.Path, v.Copy.Last, etcd.Size(v.Size), v.SHA256), "")
 	}
 	if s.Degraded != "" && s.Degraded != "false" {
 		p.say("", task.Warn, "the snapshot was taken without a quorum: the last writes may not be in it", "")

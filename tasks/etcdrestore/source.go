@@ -51,7 +51,7 @@ type verified struct {
 	files map[string]Source
 
 	fits sync.Mutex
-	made map[fitKey]*fitted
+	made map[fitKey]*files
 }
 
 // find gives the source that the parameters name, verified.

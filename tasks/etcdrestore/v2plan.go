@@ -88,10 +88,13 @@ func (p *planner) v2upload(m *member) []change.Change {
 	if !p.first(m) {
 		return out
 	}
-	known, src, fitted := p.known, p.src, m.State.Fitted
+	known, src, fit := p.known, p.src, m.State.Fitted
+	content := func(made Made, which func(*files) *os.File) change.Content {
+		return change.Content{Size: made.Size, SHA256: made.SHA256, Open: func() (io.ReadCloser, error) { return known.open(src, fit.Bump, which) }}
+	}
 	return append(out,
-		m.bring(v2Name, change.Content{Size: src.V2.Size, SHA256: src.V2.SHA256, Open: func() (io.ReadCloser, error) { return os.Open(src.V2.Path) }}),
-		m.bring("db", change.Content{Size: fitted.Size, SHA256: fitted.SHA256, Open: func() (io.ReadCloser, error) { return known.open(src, fitted.Bump) }}))
+		m.bring(v2Name, content(fit.V2, func(f *files) *os.File { return f.v2 })),
+		m.bring("db", content(fit.DB, func(f *files) *os.File { return f.db })))
 }
 
 // v2rehearsed makes the data folders; on the first member etcd is started on a copy.
@@ -152,7 +155,7 @@ func (p *planner) alone(m *member) []change.Change {
 	mark := m.in.DataDir + "/member/" + forcedMark + p.tag
 	out := append(m.State.Hold.on("the member begins a cluster of one from its restored data", "ETCD_FORCE_NEW_CLUSTER=true", "ETCD_SNAPSHOT_COUNT=1"), reloading(m.in.StartTogether())...)
 	return append(out, m.in.Healthy(p.within()), m.has(p.src.Revision+m.State.Fitted.Bump), &change.Exec{
-		Argv: shell(begunScript, m.in.DataDir+"/member/snap", fmt.Sprintf("%016x", p.src.V2.Copy.Commit), strconv.Itoa(int(settling/time.Second)), mark),
+		Argv: shell(begunScript, m.in.DataDir+"/member/snap", fmt.Sprintf("%016x", p.src.V2.Copy.Last), strconv.Itoa(int(settling/time.Second)), mark),
 		Done: &change.Probe{Path: mark}, Limit: settling + proving, Class: change.Safe, Purpose: "wait until it has put all of its log into a snapshot", Undo: stays(mark),
 	})
 }
@@ -291,7 +294,7 @@ func (p *planner) v2Room(m *member) (need int64, why string) {
 	if !p.first(m) {
 		return p.src.Size + wal, "the size of the snapshot, and 128 MiB"
 	}
-	return 4*p.src.Size + p.src.V2.Size + 2*p.src.V2.Copy.Size + wal, "four times the snapshot, twice the v2 data, and 128 MiB"
+	return 4*p.src.Size + m.State.Fitted.V2.Size + 2*p.src.V2.Copy.Size + wal, "four times the snapshot, twice the v2 data, and 128 MiB"
 }
 
 func or(a, b string) string {

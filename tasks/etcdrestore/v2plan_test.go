@@ -30,7 +30,7 @@ func both(t *testing.T, v string) input {
 		s.Source.V2 = &V2{Path: s.Source.Set + "/v2.tar.gz", Size: 4000, SHA256: strings.Repeat("cd", 32), Copy: v2copy.Facts{Size: 64_000_000, Commit: 444, Term: 3, Last: 444}}
 		s.Instance.V2Enabled, s.Instance.Quota = true, 2<<30
 		s.Instance.Program = "/usr/bin/etcd"
-		s.Fitted = Fitted{Size: 20480, SHA256: strings.Repeat("ef", 32)}
+		s.Fitted = Fitted{DB: Made{20480, strings.Repeat("ef", 32)}, V2: Made{4040, strings.Repeat("01", 32)}}
 		if version(v).HasBump() {
 			s.Fitted.Bump = 1_000_000_000
 		}
@@ -63,7 +63,11 @@ func savedDatabase(t *testing.T) Source {
 	require.NoError(t, db.Close())
 	fi, err := os.Stat(path)
 	require.NoError(t, err)
-	return Source{Path: path, Size: fi.Size(), SHA256: "a", V2: &V2{SHA256: "b", Copy: v2copy.Facts{Commit: 7, Term: 2}}}
+	v2, err := filepath.Abs("../internal/etcd/v2copy/testdata/v2-3.4.tar.gz")
+	require.NoError(t, err)
+	copied, err := v2copy.ReadFile(t.Context(), v2)
+	require.NoError(t, err)
+	return Source{Path: path, Size: fi.Size(), SHA256: "a", V2: &V2{Path: v2, SHA256: "b", Copy: copied}}
 }
 
 func TestV2PlansOfVersions(t *testing.T) {
@@ -168,7 +172,7 @@ func TestFit(t *testing.T) {
 	f, err := v.fit(t.Context(), src, 0)
 	require.NoError(t, err)
 	require.Contains(t, f.Problem, "no such file")
-	_, err = v.open(src, 0)
+	_, err = v.open(src, 0, nil)
 	require.ErrorContains(t, err, "not made yet")
 
 	src = savedDatabase(t)
@@ -180,16 +184,22 @@ func TestFit(t *testing.T) {
 	require.Equal(t, f, again)
 	bumped, err := v.fit(t.Context(), src, 5)
 	require.NoError(t, err)
-	require.NotEqual(t, f.SHA256, bumped.SHA256)
-	for range 2 {
-		r, err := v.open(src, 5)
+	require.NotEqual(t, f.DB, bumped.DB)
+	require.Equal(t, f.V2, bumped.V2)
+	for which, want := range map[string]Made{"db": bumped.DB, "v2": bumped.V2, "db again": bumped.DB} {
+		r, err := v.open(src, 5, func(f *files) *os.File {
+			if which == "v2" {
+				return f.v2
+			}
+			return f.db
+		})
 		require.NoError(t, err)
 		sum := sha256.New()
 		n, err := io.Copy(sum, r)
 		require.NoError(t, err)
 		require.NoError(t, r.Close())
-		require.Equal(t, bumped.Size, n)
-		require.Equal(t, bumped.SHA256, hex.EncodeToString(sum.Sum(nil)))
+		require.Equal(t, want.Size, n)
+		require.Equal(t, want.SHA256, hex.EncodeToString(sum.Sum(nil)))
 	}
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)

@@ -22,13 +22,19 @@ type V2 struct {
 	Copy   v2copy.Facts
 }
 
-// Fitted is the v3 database that is put into the copy of the v2 data: the
-// snapshot, with raft's index in it that of the copy.
+// Fitted is what is made of a set on the control machine: the copy of the v2 data,
+// all entries of whose log count, and the snapshot as the database that goes into
+// it, with raft's index in it that of the copy.
 type Fitted struct {
-	Size    int64
-	SHA256  string
-	Bump    int64  // by how much its revision is higher than the snapshot's
-	Problem string // why there is none
+	DB, V2  Made
+	Bump    int64  // by how much the revision is higher than the snapshot's
+	Problem string // why there is nothing
+}
+
+// Made is one file of them.
+type Made struct {
+	Size   int64
+	SHA256 string
 }
 
 type fitKey struct {
@@ -36,11 +42,11 @@ type fitKey struct {
 	bump       int64
 }
 
-// fitted is a database that this process made. Its file has no name any more, so
-// that nothing stays of it.
-type fitted struct {
+// files are those that this process made. They have no names any more, so
+// that nothing stays of them.
+type files struct {
 	Fitted
-	file *os.File
+	db, v2 *os.File
 }
 
 // v2 reads the archive of v2 data, where the set has one.
@@ -74,7 +80,7 @@ func (s State) bump(p Params) int64 {
 	return p.BumpRevision
 }
 
-// fit makes the database, once for each way in which it may be wanted.
+// fit makes the files, once for each way in which they may be wanted.
 func (v *verified) fit(ctx context.Context, src Source, bump int64) (Fitted, error) {
 	if src.Problem != "" {
 		return Fitted{}, nil
@@ -90,51 +96,80 @@ func (v *verified) fit(ctx context.Context, src Source, bump int64) (Fitted, err
 	case err != nil && ctx.Err() != nil:
 		return Fitted{}, err
 	case err != nil:
-		return Fitted{Problem: fmt.Sprintf("%s of the v3 data are to be made on this machine, in %s, and cannot: %s", etcd.Size(src.Size), reader.Printable(os.TempDir()), reason(err))}, nil
+		return Fitted{Problem: fmt.Sprintf("%s of data are to be made on this machine, in %s, and cannot: %s", etcd.Size(src.Size+src.V2.Size), reader.Printable(os.TempDir()), reason(err))}, nil
 	}
 	if v.made == nil {
-		v.made = map[fitKey]*fitted{}
+		v.made = map[fitKey]*files{}
 	}
 	v.made[key] = f
 	return f.Fitted, nil
 }
 
-func makeFit(ctx context.Context, src Source, bump int64) (*fitted, error) {
-	t, err := os.CreateTemp("", "dayops-etcd-*.db")
+func makeFit(ctx context.Context, src Source, bump int64) (f *files, err error) {
+	f = &files{Fitted: Fitted{Bump: bump}}
+	defer func() {
+		if err != nil && f.db != nil {
+			err = errors.Join(err, f.db.Close())
+		}
+	}()
+	f.db, f.DB, err = made("db", func(name string) error {
+		body := src.Size
+		if src.Sealed {
+			body -= sha256.Size
+		}
+		return v2copy.Database(ctx, src.Path, body, name, v2copy.Fit{Index: src.V2.Copy.Last, Term: src.V2.Copy.Term, Bump: bump, Revision: src.Revision})
+	})
 	if err != nil {
-		return nil, err
+		return f, err
+	}
+	f.v2, f.V2, err = made("tar.gz", func(name string) error { return settle(ctx, src.V2, name) })
+	return f, err
+}
+
+func settle(ctx context.Context, v2 *V2, name string) error {
+	in, err := os.Open(v2.Path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(v2copy.Settle(ctx, in, v2.Copy, out), out.Close())
+}
+
+// made makes a file and takes its name away.
+func made(kind string, make func(name string) error) (*os.File, Made, error) {
+	t, err := os.CreateTemp("", "dayops-etcd-*."+kind)
+	if err != nil {
+		return nil, Made{}, err
 	}
 	name := t.Name()
 	defer os.Remove(name)
-	if err := t.Close(); err != nil {
-		return nil, err
+	if err := errors.Join(t.Close(), make(name)); err != nil {
+		return nil, Made{}, err
 	}
-	body := src.Size
-	if src.Sealed {
-		body -= sha256.Size
-	}
-	if err := v2copy.Database(ctx, src.Path, body, name, v2copy.Fit{Index: src.V2.Copy.Commit, Term: src.V2.Copy.Term, Bump: bump, Revision: src.Revision}); err != nil {
-		return nil, err
-	}
-	f := &fitted{Fitted: Fitted{Bump: bump}}
-	if f.file, err = os.Open(name); err != nil {
-		return nil, err
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, Made{}, err
 	}
 	sum := sha256.New()
-	if f.Size, err = io.Copy(sum, f.file); err != nil {
-		return nil, errors.Join(err, f.file.Close())
+	n, err := io.Copy(sum, f)
+	if err != nil {
+		return nil, Made{}, errors.Join(err, f.Close())
 	}
-	f.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	return f, nil
+	return f, Made{n, hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
-// open gives the bytes of a database that fit made.
-func (v *verified) open(src Source, bump int64) (io.ReadCloser, error) {
+// open gives the bytes of one of the files that fit made.
+func (v *verified) open(src Source, bump int64, which func(*files) *os.File) (io.ReadCloser, error) {
 	v.fits.Lock()
 	defer v.fits.Unlock()
 	f := v.made[fitKey{src.SHA256, src.V2.SHA256, bump}]
 	if f == nil {
-		return nil, errors.New("the database is not made yet")
+		return nil, errors.New("the data are not made yet")
 	}
-	return io.NopCloser(io.NewSectionReader(f.file, 0, f.Size)), nil
+	const end = 1 << 62
+	return io.NopCloser(io.NewSectionReader(which(f), 0, end)), nil
 }

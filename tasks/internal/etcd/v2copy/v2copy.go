@@ -3,6 +3,11 @@
 //
 // Such a copy is a data folder of its own: raft's last snapshot with the v2 store
 // in it, and the log since. It begins a cluster of one, with --force-new-cluster.
+// That drops the entries which the log does not say are committed, and a running
+// member's log says so late: the last write that etcd has acknowledged is behind
+// it (3.3 and 3.4 even count what they take out from behind it). So all entries
+// are made to count; one that was not acknowledged may be among them.
+//
 // A v3 database that is put into it counts raft's entries by its consistent index,
 // and that must be the copy's: etcd leaves out every entry up to it, so that one
 // that is ahead (3.3 and 3.4 take v3's entries out of the copy and number the
@@ -39,9 +44,13 @@ const (
 type Facts struct {
 	Size   int64  // bytes of its files, unpacked
 	Snap   uint64 // index of raft's snapshot; 0 without one
-	Commit uint64 // the last index that counts: --force-new-cluster drops what is behind it
+	Commit uint64 // what the log says is committed: --force-new-cluster drops what is behind it
 	Term   uint64
 	Last   uint64 // index of the last entry in the log; Snap where there is none
+
+	tail string // name of the log's last file
+	end  int64  // where a record could be added to it
+	add  []byte // the one that says that all entries are committed
 }
 
 // DamagedError: the archive is no whole copy.
@@ -75,6 +84,9 @@ func Read(ctx context.Context, r io.Reader) (Facts, error) {
 		h, err := t.Next()
 		switch {
 		case errors.Is(err, io.EOF):
+			if _, err := io.Copy(io.Discard, &interrupted{ctx, z}); err != nil { // to the checksum at its end
+				return c.facts, unreadable(err)
+			}
 			return c.done()
 		case err != nil:
 			return c.facts, unreadable(err)
@@ -147,16 +159,20 @@ func (c *copied) done() (Facts, error) {
 		names = append(names, n)
 	}
 	slices.Sort(names)
+	var vote uint64
 	for _, n := range names {
 		l := c.logs[n]
 		if l.state {
-			f.Commit, f.Term = l.commit, l.term
+			f.Commit, f.Term, vote = l.commit, l.term, l.vote
 		}
 		if l.entries {
 			f.Last = l.last
 		}
 	}
-	switch f.Last = max(f.Last, f.Snap); {
+	f.Last = max(f.Last, f.Snap)
+	f.tail = names[len(names)-1]
+	f.end, f.add = c.logs[f.tail].end, c.logs[f.tail].committed(f.Term, vote, f.Last)
+	switch {
 	case f.Commit == 0:
 		return *f, damaged("its log says nothing about what was committed")
 	case f.Commit < f.Snap:

@@ -10,8 +10,10 @@ import (
 
 // logFacts are what one file of raft's log says.
 type logFacts struct {
-	state, entries     bool
-	commit, term, last uint64
+	state, entries           bool
+	commit, term, vote, last uint64
+	end                      int64  // where the next record would be
+	sum                      uint32 // checksum up to there
 }
 
 // Types of records.
@@ -28,7 +30,6 @@ const (
 // says from where.
 func readLog(name string, r io.Reader) (f logFacts, err error) {
 	b := bufio.NewReaderSize(r, 1<<16)
-	var sum uint32
 	var head [8]byte
 	var buf []byte
 	for first := true; ; first = false {
@@ -49,7 +50,7 @@ func readLog(name string, r io.Reader) (f logFacts, err error) {
 		if size == 0 || size > maxRecord {
 			return f, damaged("%s is damaged: a record of %d bytes", name, size)
 		}
-		if buf = append(buf[:0], make([]byte, 0)...); uint64(cap(buf)) < size+fill {
+		if uint64(cap(buf)) < size+fill {
 			buf = make([]byte, size+fill)
 		}
 		buf = buf[:size+fill]
@@ -61,16 +62,34 @@ func readLog(name string, r io.Reader) (f logFacts, err error) {
 			return f, damaged("%s is damaged: a record that cannot be read", name)
 		}
 		if m.number[1] == crcRecord {
-			sum = uint32(m.number[2])
+			f.sum, f.end = uint32(m.number[2]), f.end+int64(len(head))+int64(len(buf))
 			continue
 		}
-		if sum = crc32.Update(sum, castagnoli(), m.data[3]); uint64(sum) != m.number[2] {
+		if f.sum = crc32.Update(f.sum, castagnoli(), m.data[3]); uint64(f.sum) != m.number[2] {
 			return f, damaged("%s is damaged: a record's checksum is not that of its data", name)
 		}
 		if err := f.take(name, m); err != nil {
 			return f, err
 		}
+		f.end += int64(len(head)) + int64(len(buf))
 	}
+}
+
+// committed is the record that says that all of the log is committed.
+func (f logFacts) committed(term, vote, last uint64) []byte {
+	number := func(p []byte, field, v uint64) []byte {
+		return binary.AppendUvarint(binary.AppendUvarint(p, field<<3), v)
+	}
+	state := number(number(number(nil, 1, term), 2, vote), 3, last)
+	record := number(number(nil, 1, stateRecord), 2, uint64(crc32.Update(f.sum, castagnoli(), state)))
+	record = append(binary.AppendUvarint(binary.AppendUvarint(record, 3<<3|2), uint64(len(state))), state...)
+	const unit = 8
+	fill := (unit - len(record)%unit) % unit
+	word := uint64(len(record))
+	if fill > 0 {
+		word |= uint64(0x80|fill) << 56
+	}
+	return append(append(binary.LittleEndian.AppendUint64(nil, word), record...), make([]byte, fill)...)
 }
 
 func (f *logFacts) take(name string, record message) error {
@@ -79,7 +98,7 @@ func (f *logFacts) take(name string, record message) error {
 	case t == entryRecord && ok:
 		f.entries, f.last = true, m.number[3]
 	case t == stateRecord && ok:
-		f.state, f.term, f.commit = true, m.number[1], m.number[3]
+		f.state, f.term, f.vote, f.commit = true, m.number[1], m.number[2], m.number[3]
 	case t == entryRecord, t == stateRecord:
 		return damaged("%s is damaged: a record that cannot be read", name)
 	}
