@@ -243,6 +243,7 @@ func (e *Etcd) readV2(t testing.TB, into map[string]string) {
 		if err != nil {
 			return err
 		}
+		e.v2Name(req)
 		return e.do(req, &got)
 	})
 	if err != nil {

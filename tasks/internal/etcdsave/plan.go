@@ -13,6 +13,7 @@ import (
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
+	"github.com/dayops/dayops/tasks/internal/etcd/v2copy"
 )
 
 type (
@@ -183,7 +184,7 @@ func (b *builder) stage(h host, to *change.SetTarget) []change.Change {
 	}
 	to.Raw = append(to.Raw, change.RawFile{Path: file, Name: SnapshotName, Proof: proof})
 	if h.State.Live.V2.Data {
-		to.Raw = append(to.Raw, change.RawFile{Path: v2, Name: V2Name})
+		to.Raw = append(to.Raw, change.RawFile{Path: v2, Name: V2Name, Proof: v2copy.ProofCopy})
 	}
 	return out
 }

@@ -30,8 +30,9 @@ func newV2Life(t *testing.T, etcd string, members int, c labtest.Content) *v2Lif
 	v := &v2Life{t: t, l: labtest.Own(t, labtest.Options{Masters: members, Etcd: etcd})}
 	v.desk, v.e, v.h = newDesk(t, v.l.Inventory()), labtest.EtcdOf(t, v.l), v.l.Members()
 	v.e.Fill(t, c)
-	if c.Auth != labtest.AuthOff && etcd == "3.4" { // v2 has users of its own; who comes without a name is a guest, which 3.5 dies of
+	if c.Auth != labtest.AuthOff { // v2 has users of its own
 		on(t, v.h[0], "echo secret | "+etcdctl2+"user add root:secret && "+etcdctl2+"auth enable")
+		v.e.AuthV2("root", "secret")
 	}
 	return v
 }
