@@ -11,17 +11,17 @@ import (
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdmember"
 )
 
 // From v2 and v3 data one member begins as a cluster of one (PROCEDURES 4.3): a
 // copy of the v2 store can do no more. The others are added to it, empty.
 
 const (
-	// settling: etcd changes its member list when all members have been
-	// connected for 5 s.
-	settling   = time.Minute
-	rehearsing = 5 * time.Minute // of an etcd that reads a whole database
-	proving    = 2 * time.Minute // for the rest of the rehearsal's command
+	memberLimit  = 2 * time.Minute
+	snapshotting = time.Minute
+	rehearsing   = 5 * time.Minute // of an etcd that reads a whole database
+	proving      = 2 * time.Minute // for the rest of a command that waits
 )
 
 // v2stages are those of a set with v2 data. Taken up again, a member that has begun
@@ -155,8 +155,8 @@ func (p *planner) alone(m *member) []change.Change {
 	mark := m.in.DataDir + "/member/" + forcedMark + p.tag
 	out := append(m.State.Hold.on("the member begins a cluster of one from its restored data", "ETCD_FORCE_NEW_CLUSTER=true", "ETCD_SNAPSHOT_COUNT=1"), reloading(m.in.StartTogether())...)
 	return append(out, m.in.Healthy(p.within()), m.has(p.src.Revision+m.State.Fitted.Bump), &change.Exec{
-		Argv: shell(begunScript, m.in.DataDir+"/member/snap", fmt.Sprintf("%016x", p.src.V2.Copy.Last), strconv.Itoa(int(settling/time.Second)), mark),
-		Done: &change.Probe{Path: mark}, Limit: settling + proving, Class: change.Safe, Purpose: "wait until it has put all of its log into a snapshot", Undo: stays(mark),
+		Argv: shell(begunScript, m.in.DataDir+"/member/snap", fmt.Sprintf("%016x", p.src.V2.Copy.Last), strconv.Itoa(int(snapshotting/time.Second)), mark),
+		Done: &change.Probe{Path: mark}, Limit: snapshotting + proving, Class: change.Safe, Purpose: "wait until it has put all of its log into a snapshot", Undo: stays(mark),
 	})
 }
 
@@ -206,10 +206,10 @@ func (p *planner) at(first, m *member) change.Query {
 // with one that says how it was made.
 func (p *planner) corrected(m *member) change.Change {
 	there := p.at(m, m)
-	argv, limit := etcd.Retry(settling, m.in.Ctl.MemberUpdate(m.in.Endpoint, "{member}", m.peers...))
 	id := change.Query{Argv: there.Argv, List: "members", Field: "ID", Hex: true, What: "the ID of " + m.in.Name}
 	return &change.Exec{
-		Argv: argv, Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
+		Argv: m.in.Ctl.MemberUpdate(m.in.Endpoint, "{member}", m.peers...), Login: m.in.Ctl.Login(), Words: map[string]change.Query{"member": id},
+		Limit: memberLimit, Class: change.Disruptive, Again: etcdmember.NotYet, AgainFor: etcdmember.NotYetLimit,
 		Done: &change.Probe{Find: &there}, Purpose: "member update " + m.in.Name + " " + strings.Join(m.peers, ","), Undo: stays(m.in.DataDir),
 	}
 }
@@ -219,9 +219,9 @@ func learner(m *member) bool { return m.toolVersion().HasLearners() }
 
 func (p *planner) added(first, m *member) change.Change {
 	there := p.at(first, m)
-	argv, limit := etcd.Retry(settling, first.in.Ctl.MemberAdd(first.in.Endpoint, m.in.Name, strings.Join(m.peers, ","), learner(m)))
 	return &change.Exec{
-		Argv: argv, Limit: limit, Class: change.Disruptive,
+		Argv: first.in.Ctl.MemberAdd(first.in.Endpoint, m.in.Name, strings.Join(m.peers, ","), learner(m)), Login: first.in.Ctl.Login(),
+		Limit: memberLimit, Class: change.Disruptive, Again: etcdmember.NotYet, AgainFor: etcdmember.NotYetLimit,
 		Done: &change.Probe{Find: &there}, Purpose: "member add " + m.in.Name + " " + strings.Join(m.peers, ","), Undo: stays(first.in.DataDir),
 	}
 }
@@ -229,9 +229,16 @@ func (p *planner) added(first, m *member) change.Change {
 func (p *planner) promoted(first, m *member) change.Change {
 	id, vote := p.at(first, m), p.at(first, m)
 	id.Field, id.Hex, vote.Field = "ID", true, "isLearner"
-	argv, limit := etcd.Retry(p.within(), first.in.Ctl.MemberPromote(first.in.Endpoint, "{member}"))
+	var leaders []string // the leader alone promotes
+	for _, x := range p.members {
+		if x == m {
+			break
+		}
+		leaders = append(leaders, x.in.Endpoint)
+	}
+	argv, limit := etcdmember.Retry(p.within(), leaders, etcdmember.Promoted, first.in.Ctl.MemberPromote(etcdmember.Anywhere, "{member}"))
 	return &change.Exec{
-		Argv: argv, Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
+		Argv: argv, Login: first.in.Ctl.Login(), Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
 		Done: &change.Probe{Find: &vote, Is: "false"}, Purpose: "member promote " + m.in.Name + " as soon as it has caught up", Undo: stays(first.in.DataDir),
 	}
 }

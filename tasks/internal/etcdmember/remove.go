@@ -157,7 +157,7 @@ func (k *Making) Shrink(f *Findings, l Leaving) {
 	}
 	there := &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "ID", Value: id, What: "member " + l.Member.Label()}
 	changes = append(changes, &change.Exec{
-		Argv: in.Ctl.MemberRemove(in.Endpoint, etcd.Hex(l.Member.ID)), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
+		Argv: in.Ctl.MemberRemove(in.Endpoint, etcd.Hex(l.Member.ID)), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive, Again: NotYet, AgainFor: NotYetLimit,
 		Done:    &change.Probe{Find: there, Absent: true},
 		Purpose: fmt.Sprintf("member remove %s (%x)", l.Member.Label(), l.Member.ID), NoReturn: true,
 	})

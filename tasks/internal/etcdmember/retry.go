@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// anywhere stands in a command that is tried again for one endpoint after the other.
-const anywhere = "@"
+// Anywhere stands in a command that is tried again for one endpoint after the other.
+const Anywhere = "@"
 
 // retryScript gives a command again until it succeeds, or fails saying that there
 // is nothing left to do ($4), as often as it may: each time to the next endpoint of $3.
@@ -30,13 +30,13 @@ while :; do
   sleep "$every"
 done`
 
-// retry is a command that is given again until it succeeds.
-func retry(limit time.Duration, at []string, over string, argv []string) ([]string, time.Duration) {
+// Retry is a command that is given again until it succeeds.
+func Retry(limit time.Duration, at []string, over string, argv []string) ([]string, time.Duration) {
 	n := max(1, int(limit/retryEvery))
 	head := []string{"/bin/sh", "-c", retryScript, "dayops", strconv.Itoa(n), strconv.Itoa(int(retryEvery / time.Second)), strings.Join(at, " "), over}
 	return append(head, argv...), 2*limit + commandLimit
 }
 
-// promoted is what etcd says to the promotion of who has a vote already; of who
+// Promoted is what etcd says to the promotion of who has a vote already; of who
 // is not ready for one it says more.
-const promoted = "can only promote a learner member"
+const Promoted = "can only promote a learner member"

@@ -24,7 +24,7 @@ func TestRetry(t *testing.T) {
 			dir := t.TempDir()
 			script := filepath.Join(dir, "try")
 			require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nIFS= read -r word; echo \"got $word\" >>"+dir+"/log\n[ $(wc -l <"+dir+"/log) -gt "+strconv.Itoa(c.fails)+" ] || { echo no >&2; exit 1; }\n"), 0o700))
-			argv, limit := retry(4*retryEvery, nil, "", []string{script})
+			argv, limit := Retry(4*retryEvery, nil, "", []string{script})
 			require.Equal(t, 8*retryEvery+commandLimit, limit)
 			argv[5] = "0" // no pause
 			cmd := exec.Command(argv[0], argv[1:]...)
@@ -59,7 +59,7 @@ func TestRetryAnywhere(t *testing.T) {
 			dir := t.TempDir()
 			script := filepath.Join(dir, "try")
 			require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho \"$2 $3 $4\" >>"+dir+"/log\n[ $2 = https://b:2 ] || { echo '"+c.says+"' >&2; exit 1; }\n"), 0o700))
-			argv, _ := retry(4*retryEvery, []string{"https://a:1", "https://b:2"}, promoted, []string{script, "--endpoints", anywhere, "m", "1 2"})
+			argv, _ := Retry(4*retryEvery, []string{"https://a:1", "https://b:2"}, Promoted, []string{script, "--endpoints", Anywhere, "m", "1 2"})
 			out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
 			require.NoError(t, err, string(out))
 			log, err := os.ReadFile(dir + "/log")

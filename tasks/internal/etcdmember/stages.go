@@ -63,11 +63,11 @@ const (
 	retryEvery   = 2 * time.Second
 )
 
-// notYet is what etcd says to a change of its members while some of them have not
+// NotYet is what etcd says to a change of its members while some of them have not
 // been connected to one another for 5 s: after a start, an election, another change.
 const (
-	notYet      = "unhealthy cluster"
-	notYetLimit = 30 * time.Second
+	NotYet      = "unhealthy cluster"
+	NotYetLimit = 30 * time.Second
 )
 
 // Reach proves that a new host reaches the members, before anything is changed:
@@ -116,7 +116,7 @@ func (k *Making) takeOut(asker Host, n Newcomer) *change.Exec {
 	q.Field, q.Hex, q.What = "ID", true, "the ID of "+n.Name
 	return &change.Exec{
 		Argv: in.Ctl.MemberRemove(in.Endpoint, "{member}"), Login: in.Ctl.Login(),
-		Words: map[string]change.Query{"member": q}, Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
+		Words: map[string]change.Query{"member": q}, Limit: commandLimit, Class: change.Disruptive, Again: NotYet, AgainFor: NotYetLimit,
 		Done:    &change.Probe{Find: k.member(asker, n.PeerURL), Absent: true},
 		Purpose: "member remove " + n.Name,
 	}
@@ -249,7 +249,7 @@ func (k *Making) join(a *Addition, asker Host) {
 	}
 	in := asker.State.Instance
 	k.On("member "+a.Name, asker.Name, &change.Exec{
-		Argv: in.Ctl.MemberAdd(in.Endpoint, a.Name, a.PeerURL, a.Learner), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive, Again: notYet, AgainFor: notYetLimit,
+		Argv: in.Ctl.MemberAdd(in.Endpoint, a.Name, a.PeerURL, a.Learner), Login: in.Ctl.Login(), Limit: commandLimit, Class: change.Disruptive, Again: NotYet, AgainFor: NotYetLimit,
 		Done:    &change.Probe{Find: k.member(asker, a.PeerURL)},
 		Purpose: fmt.Sprintf("add %s %s at %s", how, a.Name, a.PeerURL),
 		Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
@@ -327,7 +327,7 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 		k.On("state of "+a.Name, a.Name, fresh.Answers(g.Health))
 		// The leader alone promotes. Others pass it on to the leader, but without the
 		// user's name: with authentication on that is refused, whoever asked.
-		argv, limit := retry(g.Promote, k.View.clientURLs(), promoted, in.Ctl.MemberPromote(anywhere, "{member}"))
+		argv, limit := Retry(g.Promote, k.View.clientURLs(), Promoted, in.Ctl.MemberPromote(Anywhere, "{member}"))
 		k.On("promote "+a.Name, asker.Name, &change.Exec{
 			Argv: argv, Login: in.Ctl.Login(), Words: map[string]change.Query{"member": id}, Limit: limit, Class: change.Disruptive,
 			Done:    &change.Probe{Find: &q, Is: "false"},
@@ -335,7 +335,7 @@ func (k *Making) settle(a *Addition, g Growth, asker Host) {
 			Undo:    []*change.Exec{k.takeOut(asker, a.Newcomer)},
 		})
 	} else {
-		argv, limit := retry(g.Health, nil, "", in.Ctl.Health(a.ClientURL))
+		argv, limit := Retry(g.Health, nil, "", in.Ctl.Health(a.ClientURL))
 		k.On("vote of "+a.Name, asker.Name, &change.Exec{
 			Argv: argv, Login: in.Ctl.Login(), Limit: limit, Class: change.Disruptive,
 			Done:    &change.Probe{Find: &change.Query{Argv: in.Ctl.MemberList(in.Endpoint), List: "members", Key: "name", Value: a.Name, What: "member " + a.Name}},

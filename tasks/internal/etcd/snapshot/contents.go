@@ -144,6 +144,9 @@ func (c *census) see(_ uint32, key, value []byte) error {
 	if len(key) != 17 && (len(key) != 18 || key[17] != 't') || key[8] != '_' {
 		return damaged("an entry of bucket %s is no revision: %.40q", keyBucket, key)
 	}
+	if len(value) == 0 && len(key) == 17 { // the revision was raised by a restore (--bump-revision)
+		return nil
+	}
 	name, ok := eventKey(value)
 	if !ok {
 		return damaged("revision %d is damaged", binary.BigEndian.Uint64(key))

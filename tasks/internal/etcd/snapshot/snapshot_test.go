@@ -205,6 +205,24 @@ func TestGoodFiles(t *testing.T) {
 	}
 }
 
+// A restore with --bump-revision leaves an entry without a key: a backup that is
+// taken afterwards is as good as any.
+func TestRaisedRevision(t *testing.T) {
+	path := database(t, usual())
+	before, err := snapshot.VerifyFile(t.Context(), path)
+	require.NoError(t, err)
+	db, err := bolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("key")).Put(rev(before.Revision+1_000_000_000, 0, false), nil)
+	}))
+	require.NoError(t, db.Close())
+	after, err := snapshot.VerifyFile(t.Context(), path)
+	require.NoError(t, err)
+	require.Equal(t, before.Revision+1_000_000_000, after.Revision)
+	require.Equal(t, before.Keys, after.Keys)
+}
+
 func TestBadFiles(t *testing.T) {
 	data := sealed(t, database(t, usual()))
 	plain := data[:len(data)-sha256.Size]
