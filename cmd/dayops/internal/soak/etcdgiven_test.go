@@ -79,7 +79,8 @@ func TestEtcdGrowthOverIPv6(t *testing.T) {
 	g.afresh()
 	master := g.l.Members()[0]
 	said := g.must(2, "run", "builtin:etcd-scaleup.yml", "--approve", "disruptive", "-e", "backup_dir=/proc/nowhere")
-	g.asBefore(said) // no backup, no change
+	require.Equal(t, []string{"master-0"}, g.names(), "no backup, no change: %s", said)
+	require.Empty(t, on(t, g.spare, "ls -d /etc/etcd /var/lib/etcd 2>/dev/null; :"))
 
 	on(t, master, "ip -6 addr add fd00::10/64 dev host0 nodad")
 	on(t, g.spare, "ip -6 addr add fd00::11/64 dev host0 nodad")
