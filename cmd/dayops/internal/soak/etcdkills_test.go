@@ -186,7 +186,7 @@ func (s *tale) resumed(env []string) bool {
 // undone takes the run back and tells the exit code.
 func (s *tale) undone() int {
 	s.t.Helper()
-	j := s.begin(nil, "undo", s.run, "-y")
+	j := s.begin(nil, "undo", s.run, "-y", "--approve", "destructive")
 	code, said := j.wait()
 	s.note("undo: exit %d after %s\n%s", code, j.took.Round(time.Millisecond), said)
 	// The killed run can still be resumed: its records of commands stay for that.
