@@ -325,6 +325,18 @@ func (c *cycle) round(point string, back bool) (reached bool) {
 	return hit
 }
 
+// removal kills a removal alone.
+func (c *cycle) removal(point string, back bool) {
+	c.t.Helper()
+	c.afresh()
+	c.single(grows, "", false)
+	hit, done := c.single(shrinks, point, back)
+	if !done {
+		c.single(shrinks, "", false)
+	}
+	c.t.Logf("%s, undo %v: removal %v", point, back, hit)
+}
+
 // chains makes both moves by controllers each of which is killed. Each gets
 // further than the one before: what lies in staging folders it has to do again.
 func (c *cycle) chains(point string) {
@@ -344,7 +356,7 @@ func (c *cycle) chains(point string) {
 // TestEtcdKilled kills the controller at the writes of the journal of scale-ups
 // and removals. Taken up again, or taken back, each ends in the new state or the
 // old one, and no acknowledged write is lost. DAYOPS_POINTS=before:37u,half:19c
-// tries those alone: u takes back, c is a chain.
+// tries those alone: u takes back, c is a chain, r is of the removal alone.
 func TestEtcdKilled(t *testing.T) {
 	labtest.Asked(t)
 	c := newCycle(t, labtest.Options{Masters: 1, Spares: 1, Closed: true, Pods: os.Getenv("DAYOPS_PODS") == "1"})
@@ -355,7 +367,12 @@ func TestEtcdKilled(t *testing.T) {
 				c.chains(point)
 				continue
 			}
-			point, back := strings.CutSuffix(p, "u")
+			point, removal := strings.CutSuffix(p, "r")
+			point, back := strings.CutSuffix(point, "u")
+			if removal {
+				c.removal(point, back)
+				continue
+			}
 			c.round(point, back)
 		}
 		return
