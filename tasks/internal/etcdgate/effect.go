@@ -87,6 +87,8 @@ func mayMatter(c change.Change) bool {
 		return change.PathRisk(c.Path) > change.Safe
 	case *change.Link:
 		return change.PathRisk(c.Path) > change.Safe
+	case *change.Transfer:
+		return c.Risk() > change.Safe
 	}
 	return false
 }
@@ -129,6 +131,8 @@ func (t target) of(c change.Change) effect {
 		return t.put(c.Path)
 	case *change.Link:
 		return t.put(c.Path)
+	case *change.Transfer:
+		return t.put(c.ToFile)
 	}
 	return effect{}
 }

@@ -68,6 +68,7 @@ func TestEffect(t *testing.T) {
 		{"manifest over it", &change.Move{From: "/root/etcd.yaml", To: "/etc/kubernetes/manifests/etcd.yaml", Over: &reader.File{}}, as, as, bounces, as},
 		{"manifest removed", &change.Remove{Path: "/etc/kubernetes/manifests/etcd.yaml"}, as, as, halts, as},
 		{"manifest written", &change.Write{Path: "/etc/kubernetes/manifests/etcd.yaml"}, as, as, bounces, as},
+		{"manifest of another host", &change.Transfer{FromPeer: "m1", FromPath: "/root/etcd.yaml", ToFile: "/etc/kubernetes/manifests/etcd.yaml"}, as, as, bounces, as},
 		{"a file", &change.Write{Path: "/etc/etcd/etcd.conf"}, as, as, as, as},
 		{"bracket", &change.Bracket{Do: []change.Change{stop("etcd")}, Then: []change.Change{&change.Unit{Name: "etcd", Active: &yes}}}, bounces, as, as, as},
 		{"bracket that stops", &change.Bracket{Do: []change.Change{run("true")}, Then: []change.Change{stop("etcd")}}, halts, as, as, as},

@@ -17,7 +17,8 @@ const (
 // Commands are the simple commands that argv would run, as far as its literal
 // words say so: a shell's text is taken apart, and what stands before a
 // command (sudo, env, timeout, variables) is taken off. A word that only a
-// shell could expand keeps its $, ` or *.
+// shell could expand keeps its $, ` or *. A lone & stands for what the shell
+// leaves in the background.
 func Commands(argv []string) [][]string { return unwrap(argv, 0) }
 
 // valued are the options that take a word of their own, of those programs that
@@ -51,6 +52,9 @@ func valued(program string) (letters string, long []string, ok bool) {
 	}
 	return "", nil, false
 }
+
+// background is a command of its own in the list where a shell does not wait for all.
+const background = "&"
 
 var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*\+?=`)
 
@@ -98,7 +102,9 @@ func unwrap(argv []string, depth int) [][]string {
 		if name == "xargs" && len(rest) > 0 {
 			rest = append(slices.Clone(rest), "$") // and what it reads
 		}
-		argv, depth = rest, depth+1
+		if argv, depth = rest, depth+1; name == "systemd-run" {
+			return append(unwrap(argv, depth), []string{background})
+		}
 	}
 	return nil
 }
@@ -204,9 +210,18 @@ func (l *lexer) run() {
 			l.i++
 		case c == '>' || c == '<':
 			l.redirect()
+		case strings.HasPrefix(l.s[l.i:], "&&"), strings.HasPrefix(l.s[l.i:], "|&"):
+			l.endCommand()
+			l.i += 2
+		case strings.HasPrefix(l.s[l.i:], "&>"): // both streams to bash, the background to others
+			l.i++
+			l.redirect()
+			l.out = append(l.out, []string{background})
 		case strings.IndexByte(";&|()\n", c) >= 0:
 			l.endCommand()
-			l.i++
+			if l.i++; c == '&' {
+				l.out = append(l.out, []string{background})
+			}
 		default:
 			l.put(c)
 			l.i++

@@ -55,8 +55,13 @@ func Vague(w string) bool { return w == "" || strings.ContainsAny(w, "$`*?[{") }
 // Nothing else is recognised: no script's content, no other program's doing.
 func Deeds(argv []string) []Deed {
 	var out []Deed
+	later := false
 	for _, c := range Commands(argv) {
 		out = append(out, deeds(c, 0)...)
+		later = later || c[0] == background
+	}
+	for i := range out { // which of them, only the shell knows
+		out[i].Later = out[i].Later || later
 	}
 	return out
 }

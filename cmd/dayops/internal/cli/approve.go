@@ -74,7 +74,9 @@ live cluster, in the inventory or not, limited or not:
                          command line, and not kept for a resume
 
 Of commands it sees no more than literal words (dayops doc command): a script that stops
-etcd is not recognised, nor is a package manager started by a command.
+etcd is not recognised, nor is a package manager started by a command. What a command
+leaves in the background (&, systemd-run) is waited for only if it begins within three
+seconds. Two runs from different control machines do not see one another's claims.
 `
 
 // approved is the highest risk that the command line approves.
