@@ -62,6 +62,8 @@ func (*restore) Verify(ctx context.Context, r task.Reader, in task.Input[Params,
 		return []task.Finding{{Host: in.Target, Status: task.Fail, Text: member.Name + " does not answer: " + live.Problem, Hint: "dayops undo RUN brings the old data back"}}, nil
 	case st.Revision < src.Revision:
 		return []task.Finding{{Host: in.Target, Status: task.Fail, Text: fmt.Sprintf("%s has revision %d, the snapshot %d", member.Name, st.Revision, src.Revision), Hint: "dayops undo RUN brings the old data back"}}, nil
+	case src.V2 != nil && live.V2.Served && !live.V2.Data:
+		return []task.Finding{{Host: in.Target, Status: task.Warn, Text: member.Name + " has no v2 keys", Hint: "only if all of the backup had a time to live that is over; else dayops undo RUN brings the old data back"}}, nil
 	case live.Keys >= 0 && live.Keys != src.Keys:
 		return []task.Finding{{Host: in.Target, Status: task.Warn, Text: fmt.Sprintf("%s has %d keys, the snapshot %d", member.Name, live.Keys, src.Keys), Hint: "leases that ran out and writers that went on make that difference"}}, nil
 	}
