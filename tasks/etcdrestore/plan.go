@@ -75,6 +75,7 @@ func (t *restore) Plan(in input) (task.Plan, error) {
 
 // gather sorts hosts into members, and those that run the control plane.
 func (p *planner) gather(in input) {
+	grouped := slices.ContainsFunc(in.Hosts, func(h host) bool { return h.Err == nil && h.State.Found && slices.Contains(h.Groups, "etcd") })
 	for _, h := range in.Hosts {
 		group := slices.Contains(h.Groups, "etcd")
 		if h.Err == nil && p.src.Path+p.src.Problem == "" {
@@ -84,6 +85,9 @@ func (p *planner) gather(in input) {
 		case h.Err != nil && (group || slices.Contains(h.Groups, "masters") || !h.Reach):
 			p.fail(h.Target, "cannot be looked at: "+reader.Printable(h.Err.Error()), "all members are restored together, and no API server may go on meanwhile; a host that is gone for good leaves the groups etcd and masters first")
 		case h.Err != nil:
+		case h.State.Found && grouped && !group && h.State.Instance.Down():
+			// A master whose member was removed: restored, it would be one again.
+			p.say(h.Target, task.OK, "has settings of a member, but is not in the group etcd and its etcd does not run: it was removed, and stays so", "")
 		case h.State.Found && (group || !h.Reach):
 			if h.Reach {
 				p.fail(h.Target, "is a member, and outside of the play or --limit", "all members are restored together: hosts: etcd:masters, without --limit and serial")

@@ -120,6 +120,33 @@ func TestPlansOfVersions(t *testing.T) {
 	}
 }
 
+// A master whose member was removed, or replaced by one elsewhere, keeps its
+// settings, and is not made a member by a restore.
+func TestRemovedMasterStaysRemoved(t *testing.T) {
+	in := three(t, "3.4.27")
+	in.Hosts[2].Groups, in.Hosts[2].State.Live = []string{"masters"}, etcd.Live{}
+	in.Hosts[2].State.Instance.Active = false
+	for i := range 2 {
+		in.Hosts[i].State.Live.Members = in.Hosts[i].State.Live.Members[:2]
+	}
+	plan, err := (&restore{}).Plan(in)
+	require.NoError(t, err)
+	require.NotEmpty(t, plan.Stages, told(plan))
+	require.NotContains(t, told(plan), "m3=https")
+	require.Contains(t, told(plan), "ok m3: has settings of a member")
+
+	in.Hosts[2].State.Instance.Active = true // it runs: of which cluster, is judged as before
+	plan, err = (&restore{}).Plan(in)
+	require.NoError(t, err)
+	require.NotContains(t, told(plan), "ok m3: has settings")
+	for i := range in.Hosts { // without the group all that have settings are members
+		in.Hosts[i].Groups, in.Hosts[i].State.Instance.Active = nil, false
+	}
+	plan, err = (&restore{}).Plan(in)
+	require.NoError(t, err)
+	require.NotContains(t, told(plan), "ok m3: has settings")
+}
+
 // TestReasonsAgainst has every reason for which nothing is done.
 func TestReasonsAgainst(t *testing.T) {
 	each := func(in *input, f func(*State)) {
