@@ -148,7 +148,8 @@ func TestEtcdGrowthOfAnotherVersion(t *testing.T) {
 	labtest.Asked(t)
 	g, told := newGrowth(t, labtest.Options{Masters: 1, Spares: 1, Closed: true, SpareEtcd: "3.5"}), toldBefore()
 	for _, c := range []failing{
-		{"offered", "", onSpare(":", ":"), 2, append(told, "no package etcd-server 3.4 for spare-0", "add a repository that has the cluster's version")},
+		{"offered", "", onSpare(`cd /opt/repo && cp Packages /root/ && awk -v RS= -v ORS='\n\n' '!(/Package: etcd-/ && /Version: 3\.4/)' /root/Packages >Packages && apt-get -q update`,
+			"mv /root/Packages /opt/repo/ && apt-get -q update"), 2, append(told, "no package etcd-server 3.4 for spare-0", "add a repository that has the cluster's version")},
 		{"installed", "", onSpare("echo exit 101 >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; apt-get install -qy etcd-server etcd-client >/dev/null 2>&1",
 			"apt-get purge -qy etcd-server etcd-client >/dev/null 2>&1; rm -rf /usr/sbin/policy-rc.d /var/lib/etcd /etc/default/etcd"), 2,
 			append(told, "is installed on spare-0, the cluster has 3.4", "install the cluster's version")},
