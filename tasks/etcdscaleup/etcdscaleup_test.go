@@ -109,6 +109,11 @@ func TestRefusals(t *testing.T) {
 		"mixed versions": {func(all []membertest.Host) []membertest.Host { all[2].State.Live.Status.Version = "3.5.9"; return all }, "mixed versions: 3.4 on master-0 and master-1; 3.5 on master-2", "finish the upgrade"},
 		"other cluster":  {func(all []membertest.Host) []membertest.Host { all[2].State.Live.Status.ClusterID = 5; return all }, "master-2 belongs to another cluster: 5", "never start a restored copy"},
 		"clock":          {func(all []membertest.Host) []membertest.Host { all[3].Facts.Skew = 3 * time.Minute; return all }, "clocks are at least 3m0s apart: master-0 is behind etcd-3", "ntp.yml"},
+		"other names": {func(all []membertest.Host) []membertest.Host {
+			c := &all[1].State.Certificates[0]
+			c.Path, c.Certs = "/etc/etcd/peer.crt", []etcdca.Certificate{{NotAfter: membertest.Now().AddDate(1, 0, 0), Names: etcdca.Names{IPs: []string{"fd00::11"}}}}
+			return all
+		}, "certificate /etc/etcd/peer.crt is not for 192.168.55.11, where others reach the member", "a new one has that name too"},
 		"expired": {func(all []membertest.Host) []membertest.Host {
 			all[1].State.Certificates[0].Certs[0].NotAfter = membertest.Now().Add(-time.Hour)
 			return all

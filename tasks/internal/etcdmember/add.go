@@ -316,6 +316,7 @@ func (a *Addition) certificates(f *Findings, v *View, donor Host, g Growth) {
 		return
 	}
 	a.Certs = true
+	v.named(f)
 	a.Names.Add(a.Address, a.Name, a.Host.Facts.FQDN)
 	if a.CA = v.authority(g.CAHost); a.CA == nil {
 		who := "on no etcd host is an authority that could sign"

@@ -2,6 +2,7 @@ package etcdmember
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/clock"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
 )
 
 // Limits of the preconditions.
@@ -176,6 +178,34 @@ func (v *View) certificates(f *Findings, least time.Duration) {
 			}
 		}
 	}
+}
+
+// named judges that members' certificates are for the hosts of their peer URLs: a
+// new member asks there who the others are, and would not start.
+func (v *View) named(f *Findings) {
+	for i := range v.Hosts {
+		h := &v.Hosts[i]
+		m, ok := v.MemberOf(h)
+		for _, c := range h.State.Certificates {
+			if !ok || h.Err != nil || c.Path != h.State.Instance.PeerCert || len(c.Certs) == 0 || c.Certs[0].Names.SAN() == "" {
+				continue
+			}
+			for _, u := range m.PeerURLs {
+				if !etcd.Local(u) && !covers(c.Certs[0].Names, hostname(u)) {
+					f.Fail(h.Name, fmt.Sprintf("certificate %s is not for %s, where others reach the member: a new one could not join", c.Path, hostname(u)),
+						"a new one has that name too: dayops run builtin:etcd-certs.yml -e renew=yes, with a renew_before beyond the old one's end")
+				}
+			}
+		}
+	}
+}
+
+// covers tells whether a certificate is for a host. Wildcards are not compared here.
+func covers(n etcdca.Names, host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		host = ip.String()
+	}
+	return slices.ContainsFunc(slices.Concat(n.IPs, n.DNS), func(s string) bool { return strings.EqualFold(s, host) || strings.HasPrefix(s, "*.") })
 }
 
 func (v *View) clocks(f *Findings, most time.Duration) {

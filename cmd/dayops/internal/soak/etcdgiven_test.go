@@ -37,13 +37,17 @@ func TestEtcdGivenAuthority(t *testing.T) {
 
 	// As a restore of v2 data leaves it: nobody else can use this URL.
 	on(t, master, askMember+"member update $(etcdctl "+byPeer+" member list | cut -d, -f1) --peer-urls=https://localhost:2380")
-	said = g.must(0, "run", "builtin:etcd-scaleup.yml", "-l", "etcd:spare-0", "--approve", "disruptive", "-e", "local_ca_cert="+crt, "-e", "local_ca_key="+key)
+	said = g.must(0, "run", "builtin:etcd-scaleup.yml", "-l", "etcd:spare-0", "--approve", "disruptive", "-e", "local_ca_cert="+crt, "-e", "local_ca_key="+key, "-e", "ca_days=20")
 	require.Contains(t, said, "which no other host can use: it is set to https://"+master.IP+":2380")
 	require.Equal(t, []string{"master-0", "spare-0"}, g.names())
 	require.Equal(t, []string{"https://" + master.IP + ":2380"}, g.e.Members(t)[0].PeerURLs)
 	g.must(0, "run", "builtin:etcd-scaleup.yml", "--approve", "disruptive", "-e", "ca_cert="+kubeadm+"ca.crt", "-e", "ca_key="+kubeadm+"ca.key")
 	require.Equal(t, []string{"master-0", "spare-0", "spare-1"}, g.names())
-	g.must(0, "run", "builtin:etcd-certs.yml", "--approve", "disruptive", "-e", "renew=yes", "-e", "renew_before=1800d", "-e", "ca_cert="+kubeadm+"ca.crt", "-e", "ca_key="+kubeadm+"ca.key", "-e", "ca_days=2000")
+	said = g.must(0, "run", "builtin:etcd-certs.yml", "--approve", "disruptive", "-e", "renew=yes", "-e", "ca_cert="+kubeadm+"ca.crt", "-e", "ca_key="+kubeadm+"ca.key", "-e", "ca_days=200")
+	require.Regexp(t, `spare-0 : ok=1 +changed=1`, said)
+	said = g.must(0, "run", "builtin:etcd-certs.yml")
+	require.NotContains(t, said, "expires in 19 days")
+	require.Contains(t, said, "expires in 199 days")
 	g.must(0, "run", "builtin:etcd-health.yml")
 
 	text, err := os.ReadFile(key)
@@ -86,7 +90,11 @@ func TestEtcdGrowthOverIPv6(t *testing.T) {
 	on(t, g.spare, "ip -6 addr add fd00::11/64 dev host0 nodad")
 	on(t, master, askMember+"member update $(etcdctl "+byPeer+" member list | cut -d, -f1) --peer-urls='https://[fd00::10]:2380'")
 	on(t, master, "sed -i -E '/PEER_URLS|INITIAL_CLUSTER=/s#https://[0-9.]+:2380#https://[fd00::10]:2380#' /etc/etcd/etcd.conf; systemctl restart etcd")
-	g.must(0, "run", "builtin:etcd-certs.yml", "--approve", "disruptive", "-e", "renew=yes", "-e", "renew_before=1800d")
+	on(t, master, `cd /etc/etcd && export SAN="IP:$(hostname -I | cut -d' ' -f1),IP:fd00::10,DNS:master-0"
+for use in server peer; do
+openssl req -new -config ca/openssl.cnf -keyout $use.key -out /tmp/x.csr -reqexts etcd_v3_req -batch -nodes -subj /CN=master-0 2>/dev/null &&
+openssl ca -name etcd_ca -config ca/openssl.cnf -out $use.crt -in /tmp/x.csr -extensions etcd_v3_ca_$use -batch -notext 2>/dev/null || exit 1
+done; systemctl restart etcd`)
 
 	book := filepath.Join(g.dir, "grow.yml")
 	require.NoError(t, os.WriteFile(book, []byte("- hosts: etcd:new_etcd\n  become: yes\n  tasks:\n    - etcd_scaleup: {learner: no, address: 'fd00::11'}\n"), 0o600))
