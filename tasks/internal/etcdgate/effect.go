@@ -80,7 +80,8 @@ func mayMatter(c change.Change) bool {
 	case *change.Bracket:
 		return slices.ContainsFunc(slices.Concat(c.Do, c.Then), mayMatter)
 	case *change.Move:
-		return change.PathRisk(c.From, c.To) > change.Safe
+		// To a place where nothing is, it only starts: also where the host cannot be judged.
+		return change.PathRisk(c.From) > change.Safe || (c.Over != nil || c.Force) && change.PathRisk(c.To) > change.Safe
 	case *change.Remove:
 		return change.PathRisk(c.Path) > change.Safe
 	case *change.Write:

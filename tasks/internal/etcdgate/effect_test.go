@@ -1,6 +1,8 @@
 package etcdgate
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,6 +10,7 @@ import (
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
 )
 
@@ -126,5 +129,23 @@ func TestListens(t *testing.T) {
 	const said = "State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\nLISTEN 0      4096   10.0.0.1:2379       0.0.0.0:*\nLISTEN 0 128 [::]:22 [::]:*\nLISTEN 0 5 *:12380 *:*\n"
 	for port, want := range map[string]bool{"2379": true, "22": true, "2380": false, "12380": true, "9": false} {
 		require.Equal(t, want, listens(said, port), port)
+	}
+}
+
+// A stopped pod is started again, also where nothing can be said of the host.
+func TestStartIsNotRefused(t *testing.T) {
+	c := engine.Claim{Host: "m1", Live: func(context.Context, string) (task.Reader, error) {
+		return nil, errors.New("its settings cannot be read")
+	}}
+	back := &change.Move{From: "/etc/kubernetes/manifests-stopped/etcd.yaml", To: asPod.Manifest}
+	for moved, refused := range map[*change.Move]bool{
+		back: false,
+		{From: back.From, To: back.To, Over: &reader.File{}}: true,
+		{From: back.From, To: back.To, Force: true}:          true,
+		{From: back.To, To: back.From}:                       true,
+	} {
+		c.Change = moved
+		_, err := New(Options{}).Claim(t.Context(), c)
+		require.Equal(t, refused, err != nil, "%+v: %v", moved, err)
 	}
 }
