@@ -32,10 +32,11 @@ bench:
 
 # The long forms of what `make test` does in short: hundreds of kills, cut
 # connections and races, as root, and the matrix over etcd's releases. Tests that
-# have no short form have the build tag soak. RUN=TestKilled and the like: one of them.
+# have no short form have the build tag soak. Hours, most of them etcd's: RUN=TestKilled
+# and the like are one of them.
 soak: build
 	@.ci/install
-	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -tags soak -timeout 120m -run '$(or $(RUN),.)' ./cmd/dayops/internal/soak
+	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -tags soak -timeout 300m -run '$(or $(RUN),.)' ./cmd/dayops/internal/soak
 	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -tags soak -timeout 60m -run '$(or $(RUN),Etcd|Honest)' ./cmd/dayops/internal/e2e
 	DAYOPS_SOAK=1 go test -count=1 -v -tags crash -run '$(or $(RUN),Killed)' ./engine
 
