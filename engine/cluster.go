@@ -169,7 +169,8 @@ func (r *run) clusterPlan(ctx, outer context.Context, s *playbook.BoundStep, mem
 	if !concerned {
 		return nil, nil
 	}
-	plan, err := s.Def.Plan(ins, r.clock(journal.Place{Step: s.ID}))
+	now := r.clock(journal.Place{Step: s.ID})
+	plan, err := s.Def.Plan(ins, now)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +196,7 @@ func (r *run) clusterPlan(ctx, outer context.Context, s *playbook.BoundStep, mem
 		r.forecastCluster(s, plan, members)
 		r.foretellCluster(ctx, s, plan, members)
 	case bad == nil:
-		r.applyCluster(ctx, outer, s, plan, members)
+		r.applyCluster(ctx, outer, s, plan, now, members)
 	}
 	for _, m := range members {
 		r.memberStatus(m)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/journal"
@@ -14,7 +15,7 @@ import (
 
 // applyCluster does a plan of several hosts and, where it changed something,
 // looks at all of them again.
-func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) {
+func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, plan task.Plan, now time.Time, members []*member) {
 	if err := r.allowCluster(ctx, s, members); err != nil {
 		for _, m := range members {
 			m.res.err = together(m.res.err, err)
@@ -33,7 +34,7 @@ func (r *run) applyCluster(ctx, outer context.Context, s *playbook.BoundStep, pl
 		return r.rollBack(outer, s, journal.Place{Step: s.ID}, a, why) // also when the step's limit is over
 	}
 	a.stop, a.admission = r.opt.Stop, &admission{r: r, s: s, steps: plan.Changes()}
-	if err := r.beforeCluster(ctx, s, plan, members); err != nil {
+	if err := r.beforeCluster(ctx, s, plan, now, members); err != nil {
 		for _, m := range members {
 			m.res.err = together(m.res.err, err)
 		}
@@ -161,8 +162,9 @@ func (r *run) verifyCluster(ctx context.Context, s *playbook.BoundStep, members 
 }
 
 // beforeCluster takes the locks of all members that the plan changes, before
-// anything is done on any of them, and journals what must be done in the end.
-func (r *run) beforeCluster(ctx context.Context, s *playbook.BoundStep, plan task.Plan, members []*member) error {
+// anything is done on any of them, and journals what must be done in the end, and
+// the time that it was planned with: taken up again it is planned with that.
+func (r *run) beforeCluster(ctx context.Context, s *playbook.BoundStep, plan task.Plan, now time.Time, members []*member) error {
 	accounts := map[string]string{}
 	for _, m := range members {
 		if m.it == nil {
@@ -177,7 +179,7 @@ func (r *run) beforeCluster(ctx context.Context, s *playbook.BoundStep, plan tas
 		}
 	}
 	at := journal.Place{Step: s.ID}
-	return r.announce(at, r.clock(at), plan, func(host string) (string, string) { return host, accounts[host] })
+	return r.announce(at, now, plan, func(host string) (string, string) { return host, accounts[host] })
 }
 
 // MemberError is one host's, for which a step is begun on none.

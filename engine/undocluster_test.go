@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,4 +152,27 @@ func TestPendingWaitIsNoFailure(t *testing.T) {
 	w.run("h1\n", play("{name: a, write: {path: DIR/f, content: \"a\\n\"}}"))
 	require.False(t, w.rep.Failed, w.all())
 	require.Equal(t, event.Changed, w.result("a", "h1").Status)
+}
+
+// A plan is kept with the time that it was made with: hosts are locked, and
+// people asked, between that and its first change.
+func TestPlanIsKeptWithItsTime(t *testing.T) {
+	w := newWorld(t)
+	var with []time.Time // the forecast's, the plan's, and the look afterwards
+	w.tasks = append(w.tasks, scriptedTask(task.State, func(in task.ClusterInput[planned, map[string]reader.File]) (task.Plan, error) {
+		with = append(with, in.Now.UTC())
+		return task.Plan{Stages: row(w.dir, "h1-one").Stages}, nil
+	}))
+	d := newDiary(w)
+	d.begin("r1")
+	var ticks atomic.Int64
+	d.with(func(o *Options) {
+		one(o)
+		o.Now = func() time.Time { return time.Unix(1_800_000_000+ticks.Add(1), 0).UTC() }
+	})
+	w.run("h1\nh2\n", scriptedPlay)
+	require.NoError(t, d.j.Close())
+	m, err := d.h.Read("r1")
+	require.NoError(t, err)
+	require.Contains(t, with, m.Plans[journal.Place{Step: "1.1"}].Now.UTC())
 }

@@ -187,7 +187,11 @@ func TestEtcdV2Killed(t *testing.T) {
 		if n%3 == 2 {
 			how, then = "undo", spoiled
 		}
-		code, said = v.begin(nil, how, run, "--approve", "destructive").wait()
+		args := []string{how, run, "--approve", "destructive"}
+		if how == "undo" {
+			args = append(args, "-y")
+		}
+		code, said = v.begin(nil, args...).wait()
 		require.Zero(t, code, story+said)
 		v.healthy(story + said)
 		v.is(then, members, story+said)
