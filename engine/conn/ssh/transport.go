@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,7 @@ func (d *Dialer) wire(ctx context.Context, t conn.Target, r *route, via *bastion
 	defer cancel()
 	fail := func(stage, addr string, err error) error {
 		e := &conn.UnreachableError{Host: t.Name, Addr: addr, Stage: stage, Err: err}
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if tookTooLong(ctx, err) {
 			e.Limit = r.dialLimit
 		}
 		return e
@@ -49,6 +50,11 @@ func (d *Dialer) wire(ctx context.Context, t conn.Target, r *route, via *bastion
 		return nil, fail(stage, r.addr(), cause(err))
 	}
 	return prompt(c), nil
+}
+
+// tookTooLong: the context's deadline is the socket's too, which may be noticed first.
+func tookTooLong(ctx context.Context, err error) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // cause takes the address off an error that is shown beside it.
