@@ -1,6 +1,7 @@
 package etcdrestore
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -105,7 +106,7 @@ func (p *planner) v2rehearsed(m *member) []change.Change {
 			Purpose: "make an empty data folder in " + m.staging,
 		}}
 	}
-	words := []string{m.staging, or(m.in.Program, "etcd"), strconv.Itoa(int(rehearsing / time.Second)),
+	words := []string{m.staging, cmp.Or(m.in.Program, "etcd"), strconv.Itoa(int(rehearsing / time.Second)),
 		strconv.FormatInt(p.src.Revision+m.State.Fitted.Bump, 10), "--quota-backend-bytes", strconv.FormatInt(m.in.Quota, 10)}
 	if m.toolVersion().AtLeast(3, 4, 0) {
 		words = append(words, "--enable-v2")
@@ -302,11 +303,4 @@ func (p *planner) v2Room(m *member) (need int64, why string) {
 		return p.src.Size + wal, "the size of the snapshot, and 128 MiB"
 	}
 	return 4*p.src.Size + m.State.Fitted.V2.Size + 2*p.src.V2.Copy.Size + wal, "four times the snapshot, twice the v2 data, and 128 MiB"
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

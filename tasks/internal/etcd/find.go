@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func Find(ctx context.Context, r task.Reader, p Places) (in Instance, ok bool, e
 		}
 	}
 	in.fill(settings)
-	in.Endpoint = or(p.Endpoint, in.Endpoint)
+	in.Endpoint = cmp.Or(p.Endpoint, in.Endpoint)
 	in.Ctl.CA = p.CACert
 	if p.Cert != "" {
 		in.Ctl.Cert, in.Ctl.Key = p.Cert, p.Key

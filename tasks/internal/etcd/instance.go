@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"slices"
@@ -53,16 +54,16 @@ const defaultQuota = 2 << 30
 
 // fill takes over settings by their environment names.
 func (in *Instance) fill(s map[string]string) {
-	in.Name = or(s["ETCD_NAME"], "default")
-	in.DataDir = clean(or(s["ETCD_DATA_DIR"], in.Name+".etcd"))
+	in.Name = cmp.Or(s["ETCD_NAME"], "default")
+	in.DataDir = clean(cmp.Or(s["ETCD_DATA_DIR"], in.Name+".etcd"))
 	in.WALDir = clean(s["ETCD_WAL_DIR"])
 	in.ClientURLs = urls(strings.Split(s["ETCD_ADVERTISE_CLIENT_URLS"], ","))
-	in.ListenURLs = urls(strings.Split(or(s["ETCD_LISTEN_CLIENT_URLS"], "http://localhost:2379"), ","))
+	in.ListenURLs = urls(strings.Split(cmp.Or(s["ETCD_LISTEN_CLIENT_URLS"], "http://localhost:2379"), ","))
 	in.PeerURLs = urls(strings.Split(s["ETCD_INITIAL_ADVERTISE_PEER_URLS"], ","))
 	in.InitialCluster, in.Token = s["ETCD_INITIAL_CLUSTER"], s["ETCD_INITIAL_CLUSTER_TOKEN"]
-	in.CA = or(s["ETCD_TRUSTED_CA_FILE"], s["ETCD_CA_FILE"])
+	in.CA = cmp.Or(s["ETCD_TRUSTED_CA_FILE"], s["ETCD_CA_FILE"])
 	in.Cert, in.Key = s["ETCD_CERT_FILE"], s["ETCD_KEY_FILE"]
-	in.PeerCA = or(s["ETCD_PEER_TRUSTED_CA_FILE"], s["ETCD_PEER_CA_FILE"])
+	in.PeerCA = cmp.Or(s["ETCD_PEER_TRUSTED_CA_FILE"], s["ETCD_PEER_CA_FILE"])
 	in.PeerCert, in.PeerKey = s["ETCD_PEER_CERT_FILE"], s["ETCD_PEER_KEY_FILE"]
 	in.ClientCertAuth, in.V2Enabled = yes(s["ETCD_CLIENT_CERT_AUTH"]), yes(s["ETCD_ENABLE_V2"])
 	in.Quota = defaultQuota
@@ -112,7 +113,7 @@ func (in *Instance) client() {
 		in.Ctl.CA, in.Ctl.Cert, in.Ctl.Key = "", "", ""
 		return
 	}
-	in.Ctl.CA = or(in.Ctl.CA, or(in.CA, in.PeerCA))
+	in.Ctl.CA = cmp.Or(in.Ctl.CA, cmp.Or(in.CA, in.PeerCA))
 	if in.Ctl.Cert == "" {
 		in.Ctl.Cert, in.Ctl.Key = in.PeerCert, in.PeerKey
 	}
@@ -160,13 +161,6 @@ func urls(in []string) []string {
 		}
 	}
 	return out
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func yes(s string) bool {

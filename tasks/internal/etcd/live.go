@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 	a.members(in, &l)
 	res := a.run(in.Ctl.Health(in.Endpoint)...)
 	if l.Health, err = ParseHealth(res.Stdout.String(), res.Stderr.String()); err != nil {
-		l.Health.Error = or(Problem(res.Stderr.String()), err.Error())
+		l.Health.Error = cmp.Or(Problem(res.Stderr.String()), err.Error())
 	}
 	if l.Health.OK || l.Status.Leader != 0 { // these wait for a quorum in vain otherwise
 		a.quorate(in, &l)
@@ -242,5 +243,5 @@ func (a *asker) ask(argv ...string) (out, problem string) {
 	case res.Code == -1:
 		return "", "no answer in time"
 	}
-	return "", or(Problem(res.Stderr.String()), fmt.Sprintf("etcdctl failed with exit code %d", res.Code))
+	return "", cmp.Or(Problem(res.Stderr.String()), fmt.Sprintf("etcdctl failed with exit code %d", res.Code))
 }

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"strconv"
@@ -111,7 +112,7 @@ func (in Instance) unitTo(was, want bool) *change.Unit {
 // service is the unit as found, running or not.
 func (in Instance) service(active bool) reader.Unit {
 	u := in.Service
-	u.Name, u.LoadState = in.Unit, or(u.LoadState, "loaded")
+	u.Name, u.LoadState = in.Unit, cmp.Or(u.LoadState, "loaded")
 	if active {
 		u.ActiveState, u.SubState = "active", "running"
 	} else {

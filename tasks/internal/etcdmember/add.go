@@ -1,6 +1,7 @@
 package etcdmember
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path"
@@ -269,7 +270,7 @@ func (a *Addition) software(f *Findings, v *View) {
 	for _, name := range names {
 		version, exact := choose(m.Offers[name], v.Version)
 		if version == "" {
-			f.Fail(a.Name, fmt.Sprintf("no package %s %s for %s: its repositories' lists have %s", name, v.Version.Line(), a.Name, or(strings.Join(m.Offers[name], ", "), "none")),
+			f.Fail(a.Name, fmt.Sprintf("no package %s %s for %s: its repositories' lists have %s", name, v.Version.Line(), a.Name, cmp.Or(strings.Join(m.Offers[name], ", "), "none")),
 				"add a repository that has the cluster's version "+v.Version.String()+", read its lists (apt-get update, yum makecache), then again")
 			return
 		}
@@ -277,7 +278,7 @@ func (a *Addition) software(f *Findings, v *View) {
 			f.Warn(a.Name, fmt.Sprintf("%s will get %s %s, the cluster has %s", a.Name, name, version, v.Version), "")
 		}
 		join := map[string]string{"apt": "="}[m.Manager]
-		a.Packages = append(a.Packages, name+or(join, "-")+version)
+		a.Packages = append(a.Packages, name+cmp.Or(join, "-")+version)
 	}
 }
 

@@ -1,6 +1,7 @@
 package etcdmember
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -134,7 +135,7 @@ func (v *View) member(f *Findings, m etcd.Member, down bool) {
 		}
 		f.say("", status, fmt.Sprintf("member %s does not answer at %s: %s", v.Label(m), h.State.Instance.Endpoint, h.State.Live.Problem), hint)
 	default:
-		f.say("", status, fmt.Sprintf("member %s is not healthy: %s", v.Label(m), or(h.State.Live.Health.Error, "it answers, and confirms no read")), "see dayops run etcd-health.yml")
+		f.say("", status, fmt.Sprintf("member %s is not healthy: %s", v.Label(m), cmp.Or(h.State.Live.Health.Error, "it answers, and confirms no read")), "see dayops run etcd-health.yml")
 	}
 }
 
@@ -241,11 +242,4 @@ func (f *Findings) Even(s etcd.Sum) {
 	if e := s.Even(); e != "" {
 		f.say("", task.Warn, e, "an odd number is better: add or remove one more")
 	}
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,7 @@
 package etcdmember
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -75,7 +76,7 @@ func (s Swap) edits(list []string) (out []splice.Item, ok bool) {
 		}
 		if slices.ContainsFunc(s.Remove, func(d Departed) bool { return d.has(u) }) {
 			out = append(out, splice.Item{Old: u})
-			like = or(like, u)
+			like = cmp.Or(like, u)
 		}
 	}
 	if like == "" {
@@ -217,7 +218,7 @@ func (h *Host) kubeadm(f *Findings, s Swap) []change.Change {
 // byHand prints what cannot be edited, and leaves it.
 func (f *Findings) byHand(host string, err error) {
 	text, do, _ := strings.Cut(err.Error(), "; by hand: ")
-	f.Warn(host, strings.ReplaceAll(text, "\n", " "), or("by hand: "+strings.ReplaceAll(do, "\n", " "), ""))
+	f.Warn(host, strings.ReplaceAll(text, "\n", " "), cmp.Or("by hand: "+strings.ReplaceAll(do, "\n", " "), ""))
 }
 
 const flannelKey = "FLANNEL_ETCD_ENDPOINTS"

@@ -1,6 +1,7 @@
 package etcdmember
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -62,7 +63,7 @@ func (p *GrowParams) Validate() error {
 
 // Growth says how members are added.
 func (p GrowParams) Growth() Growth {
-	return Growth{CAHost: p.CAHost, CA: or(p.CAKey, p.CADir), DataDir: path.Clean(p.DataDir), WALDir: cleaned(p.WALDir), Firewall: p.Firewall, Learner: p.Learner,
+	return Growth{CAHost: p.CAHost, CA: cmp.Or(p.CAKey, p.CADir), DataDir: path.Clean(p.DataDir), WALDir: cleaned(p.WALDir), Firewall: p.Firewall, Learner: p.Learner,
 		Promote: time.Duration(p.Promote), Health: time.Duration(p.Health)}
 }
 

@@ -1,6 +1,7 @@
 package etcdmember
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -50,7 +51,7 @@ const inactive = 3 // systemctl is-active
 
 func handshake(in etcd.Instance, peer *url.URL, from, to string) *change.Wait {
 	argv := []string{"timeout", "10", "openssl", "s_client", "-connect", net.JoinHostPort(peer.Hostname(), peer.Port()),
-		"-cert", in.PeerCert, "-key", in.PeerKey, "-CAfile", or(in.PeerCA, in.CA), "-verify_return_error"}
+		"-cert", in.PeerCert, "-key", in.PeerKey, "-CAfile", cmp.Or(in.PeerCA, in.CA), "-verify_return_error"}
 	if ip := net.ParseIP(peer.Hostname()); ip != nil {
 		argv = append(argv, "-verify_ip", ip.String())
 	} else {

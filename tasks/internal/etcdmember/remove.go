@@ -1,6 +1,7 @@
 package etcdmember
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -68,7 +69,7 @@ func (v *View) Find(f *Findings, name string) (l Leaving, ok bool) {
 		l = Leaving{Gone: true, Member: etcd.Member{Name: name}}
 		if h := &v.Hosts[at]; h.Err == nil {
 			l.Host = h
-			l.Member.Name = or(h.State.Instance.Name, name)
+			l.Member.Name = cmp.Or(h.State.Instance.Name, name)
 		}
 		l.Departed = v.departed(l, name)
 		return l, true

@@ -4,6 +4,7 @@
 package etcdmember
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func Look(ctx context.Context, r task.Reader, l Looking) (s State, err error) {
 	if err = s.own(ctx, r); err != nil {
 		return s, err
 	}
-	if ca := or(s.Instance.PeerCA, s.Instance.CA); ca != "" {
+	if ca := cmp.Or(s.Instance.PeerCA, s.Instance.CA); ca != "" {
 		if s.Trusted, err = etcdca.Read(ctx, r, ca); err != nil {
 			return s, err
 		}

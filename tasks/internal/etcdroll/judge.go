@@ -1,6 +1,7 @@
 package etcdroll
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -145,7 +146,7 @@ func (c *Cluster) member(f *Findings, m etcd.Member) {
 	case h.State.Live.Status == nil:
 		f.Fail(fmt.Sprintf("member %s does not answer at %s: %s", m.Label(), h.State.Instance.Endpoint, h.problem()), "bring it back first; "+h.hint())
 	default:
-		f.Fail(fmt.Sprintf("member %s is not healthy: %s", m.Label(), or(h.State.Live.Health.Error, "it confirms no read")), "see dayops run etcd-health.yml")
+		f.Fail(fmt.Sprintf("member %s is not healthy: %s", m.Label(), cmp.Or(h.State.Live.Health.Error, "it confirms no read")), "see dayops run etcd-health.yml")
 	}
 }
 
@@ -250,11 +251,4 @@ func (c *Cluster) clocks(f *Findings, most time.Duration) {
 	if s := clock.Compare(all); s.Sure > most {
 		f.Fail(fmt.Sprintf("clocks are at least %s apart: %s is behind %s", clock.Span(s.Sure), s.Early, s.Late), "set the time first: dayops run ntp.yml")
 	}
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
