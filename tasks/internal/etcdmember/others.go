@@ -218,7 +218,7 @@ func (h *Host) kubeadm(f *Findings, s Swap) []change.Change {
 // byHand prints what cannot be edited, and leaves it.
 func (f *Findings) byHand(host string, err error) {
 	text, do, _ := strings.Cut(err.Error(), "; by hand: ")
-	f.Warn(host, strings.ReplaceAll(text, "\n", " "), cmp.Or("by hand: "+strings.ReplaceAll(do, "\n", " "), ""))
+	f.Warn(host, strings.ReplaceAll(text, "\n", " "), "by hand: "+strings.ReplaceAll(do, "\n", " "))
 }
 
 const flannelKey = "FLANNEL_ETCD_ENDPOINTS"
