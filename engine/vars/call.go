@@ -127,12 +127,21 @@ func (m *machine) applyFilter(name string, in any, a *arguments) any {
 	}
 	m.charge(1)
 	if !f.lax {
-		in = m.use(in)
+		in = m.read(in)
 	}
 	v := f.do(m, in, a)
 	a.done()
 	if s, ok := v.(string); ok {
 		return m.text(s)
+	}
+	return v
+}
+
+// read gives a value to code that may read all of a text, and charges for that.
+func (m *machine) read(v any) any {
+	v = m.use(v)
+	if s, ok := v.(string); ok {
+		m.charge(len(s) / bytesPerStep)
 	}
 	return v
 }
@@ -151,7 +160,7 @@ func (m *machine) applyTest(name string, in any, a *arguments) bool {
 	}
 	m.charge(1)
 	if !t.lax {
-		in = m.use(in)
+		in = m.read(in)
 	}
 	r := t.do(m, in, a)
 	a.done()
@@ -181,7 +190,7 @@ func (m *machine) call(n *nodes.Call) any {
 		base := m.value(fn.Node)
 		return m.at(fn.Location, func() any {
 			a := m.arguments(n.Args, n.Kwargs)
-			v := m.method(base, fn.Attribute, a)
+			v := m.method(m.read(base), fn.Attribute, a)
 			a.done()
 			if s, ok := v.(string); ok {
 				return m.text(s)

@@ -11,7 +11,7 @@ import (
 // Bounds of one rendering, with every variable that it reads. They hold by
 // construction: each node evaluated, each item visited and each bytesPerStep
 // bytes made or searched is one step, so no template runs longer than maxSteps
-// of bounded work (measured: under 2 s of one processor). Regular expressions are Go's, linear
+// of bounded work (measured: under a second of one processor). Regular expressions are Go's, linear
 // in their input.
 const (
 	maxSteps     = 1_000_000

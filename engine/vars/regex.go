@@ -34,7 +34,7 @@ func (m *machine) regex(text string, ignoreCase, multiline bool) pattern {
 	if re, ok := m.patterns[p]; ok {
 		return re
 	}
-	m.charge(100 + len(p))
+	m.charge(patternCost(p))
 	parsed, err := syntax.Parse(p, syntax.Perl)
 	if err != nil {
 		panic(patternError(text, err))
@@ -54,6 +54,18 @@ func (m *machine) regex(text string, ignoreCase, multiline bool) pattern {
 	m.patterns[p] = pattern{re, len(prog.Inst)}
 	return m.patterns[p]
 }
+
+// patternCost is the work of reading a pattern: a Unicode class is hundreds of
+// ranges, and where case is ignored a range is folded letter by letter.
+func patternCost(p string) int {
+	cost := 100 + len(p) + 500*(strings.Count(p, `\p`)+strings.Count(p, `\P`))
+	if ignoresCase.MatchString(p) {
+		cost += 2000 * strings.Count(p, "-")
+	}
+	return cost
+}
+
+var ignoresCase = regexp.MustCompile(`\(\?[A-Za-z]*i`)
 
 func patternError(text string, err error) error {
 	for _, look := range []string{"(?=", "(?!", "(?<=", "(?<!"} {
