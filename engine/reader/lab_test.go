@@ -11,15 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLabUnits(t *testing.T) {
-	l, ctx := labtest.Need(t), context.Background()
-	host := l.Hosts()[0]
+func connect(t *testing.T, l *labtest.Lab, host *labtest.Host) conn.Conn {
 	d := ssh.New(ssh.Options{Home: t.TempDir(), Agent: "none", ConfigFile: "none", SSHProgram: "none"})
-	defer d.Close()
-	c, err := d.Dial(ctx, conn.Target{Name: host.Name, Address: host.IP, User: "operator", KeyFile: l.Key(),
+	t.Cleanup(func() { d.Close() })
+	c, err := d.Dial(t.Context(), conn.Target{Name: host.Name, Address: host.IP, User: "operator", KeyFile: l.Key(),
 		CommonArgs: []string{"-o", "UserKnownHostsFile=" + l.KnownHosts()}})
 	require.NoError(t, err)
-	defer c.Close()
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestLabUnits(t *testing.T) {
+	l, ctx := labtest.Need(t), context.Background()
+	c := connect(t, l, l.Hosts()[0])
 	r := reader.New(c, "")
 	// sshd is an alias of ssh; the same unit is asked for three times.
 	units, err := r.Units(ctx, "sshd", "no-such-unit", "ssh.service", "ssh", "systemd-firstboot", "dbus.socket", "getty@tty9")
@@ -46,4 +50,33 @@ func TestLabUnits(t *testing.T) {
 	packages, err := r.Packages(ctx)
 	require.NoError(t, err)
 	require.Greater(t, len(packages), 50)
+}
+
+// A unit whose files went and came back behind systemd's back is as the files
+// have it, not as systemd remembers it.
+func TestLabUnitsThatNeedAReload(t *testing.T) {
+	l, ctx := labtest.Need(t), context.Background()
+	host := l.Hosts()[0]
+	c := connect(t, l, host)
+	as := func(script string) {
+		out, err := host.Exec(ctx, "sh", "-c", "cd /etc/systemd/system; "+script)
+		require.NoError(t, err, out)
+	}
+	const file = "printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >stale.service"
+	t.Cleanup(func() {
+		as("rm -f stale.service multi-user.target.wants/stale.service; systemctl stop stale; systemctl daemon-reload")
+	})
+	look := func() reader.Unit {
+		units, err := reader.New(c, "root").Units(ctx, "dbus", "stale", "no-such-unit")
+		require.NoError(t, err)
+		require.Equal(t, "static", units[0].UnitFileState)
+		return units[1]
+	}
+	as(file + "; systemctl daemon-reload; systemctl enable -q --now stale")
+	require.Equal(t, "enabled", look().UnitFileState)
+	as("rm stale.service multi-user.target.wants/stale.service")
+	require.Empty(t, look().UnitFileState)
+	as(file)
+	u := look()
+	require.True(t, u.NeedReload && u.Active() && !u.Enabled(), u)
 }

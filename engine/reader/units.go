@@ -13,6 +13,10 @@ import (
 const unitScript = `[ -d /run/systemd/system ] && command -v systemctl >/dev/null || exit 104
 exec systemctl show -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath -p NeedDaemonReload -- "$@"`
 
+// enabledScript asks what the files say of the units in $@: where they changed
+// since systemd read them, its UnitFileState property is that of the old ones.
+const enabledScript = `for u; do printf '%s\n' "$(systemctl is-enabled -- "$u" 2>/dev/null)"; done`
+
 // ErrNoSystemd: the host is not run by systemd.
 var ErrNoSystemd = errors.New("the host is not run by systemd")
 
@@ -75,12 +79,42 @@ func (r *Reader) Units(ctx context.Context, names ...string) ([]Unit, error) {
 		}
 		return nil, err
 	}
+	if err := r.enabledNow(ctx, found); err != nil {
+		return nil, err
+	}
 	out := make([]Unit, len(names))
 	for i, n := range full {
 		out[i] = found[at[n]]
 		out[i].Name = n
 	}
 	return out, nil
+}
+
+// enabledNow puts right what systemd does not know yet: whether units that need
+// a daemon-reload start at boot.
+func (r *Reader) enabledNow(ctx context.Context, units []Unit) error {
+	var stale []*Unit
+	var asked []string // not by an alias, of which systemd says only that
+	for i := range units {
+		if u := &units[i]; u.NeedReload {
+			stale, asked = append(stale, u), append(asked, u.Name)
+		}
+	}
+	if stale == nil {
+		return nil
+	}
+	answer, res, err := r.ask(ctx, question{script: enabledScript, args: asked})
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimSuffix(string(answer), "\n"), "\n")
+	if res.Code != 0 || len(lines) != len(stale) {
+		return failed("systemctl is-enabled", res)
+	}
+	for i, u := range stale {
+		u.UnitFileState = strings.TrimPrefix(lines[i], "not-found") // from systemd 253 on; nothing before
+	}
+	return nil
 }
 
 // ParseUnits reads what `systemctl show` prints: one block of Key=value lines
