@@ -308,8 +308,5 @@ func (r *run) announce(at journal.Place, now time.Time, p task.Plan, as func(hos
 		r.stages[at] = rec.Stages
 		r.mu.Unlock()
 	}
-	if rec.Finally == nil && rec.After == nil && rec.Stages == nil {
-		return r.opt.Journal.Note(rec)
-	}
-	return r.opt.Journal.Append(rec)
+	return r.opt.Journal.Announce(rec)
 }

@@ -135,6 +135,20 @@ func (j *Journal) Append(r Record) error { return j.write(r, true) }
 // process: what can be found out again.
 func (j *Journal) Note(r Record) error { return j.write(r, false) }
 
+// Announce puts a record before the next one, with which it is written: what
+// means nothing alone.
+func (j *Journal) Announce(r Record) error {
+	line, err := encode(r, j.seal)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.put++
+	j.pending = append(j.pending, line...)
+	return j.err
+}
+
 func (j *Journal) write(r Record, sync bool) error {
 	line, err := encode(r, j.seal)
 	if err != nil {

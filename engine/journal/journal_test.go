@@ -59,6 +59,24 @@ func TestJournalIsReadBack(t *testing.T) {
 	require.NoError(t, j.Close())
 }
 
+// What is announced is on disk no sooner and no later than what comes after it.
+func TestAnnounced(t *testing.T) {
+	h, j := begin(t)
+	file := filepath.Join(h.dir, "r1", journalFile)
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, j.Announce(Record{Kind: Planned, At: Place{Step: "1.1"}}))
+	now, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, before, now)
+	require.NoError(t, j.Append(Record{Kind: Intent, At: Place{Step: "1.1"}, ID: 1, Change: &Change{Kind: "write"}}))
+	now, err = os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(now), `"kind":"planned"`)
+	require.Contains(t, string(now), `"kind":"intent"`)
+	require.NoError(t, j.Close())
+}
+
 // Whatever a crash leaves of the end, what is whole before it counts.
 func TestJournalCutAnywhere(t *testing.T) {
 	h, j := begin(t)
