@@ -287,14 +287,13 @@ func (it *item) admit(ctx context.Context, plan task.Plan) (*admission, error) {
 		if err := a.enter(ctx, it.target, err == nil && ignore); err != nil {
 			return nil, err
 		}
-		asks := slices.ContainsFunc(o.risky, func(st task.Step) bool { return len(a.concerned(ctx, it.target, st)) > 0 })
-		if !asks {
-			return a, nil
-		}
-		if err := a.reserve(ctx, it.target); err != nil {
-			a.leave(it.target, false)
-			return nil, err
-		}
+	}
+	if !slices.ContainsFunc(a.steps, func(st task.Step) bool { return len(a.concerned(ctx, it.target, st)) > 0 }) {
+		return a, nil
+	}
+	if err := a.reserve(ctx, it.target); err != nil {
+		a.leave(it.target, false)
+		return nil, err
 	}
 	return a, nil
 }

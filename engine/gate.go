@@ -40,6 +40,14 @@ type Bystander interface {
 	Concerned(ctx context.Context, c Claim) bool
 }
 
+// Attentive is a Gate that minds some of the changes that are Safe too: what loses
+// nothing of its host may lose something of a cluster.
+type Attentive interface {
+	Gate
+	// Minds tells it by the change alone, and looks at no host.
+	Minds(c change.Change) bool
+}
+
 // Limits on a gate's judgement. They are printed by --help.
 const (
 	GateLimit    = 2 * time.Minute
@@ -57,6 +65,8 @@ type Claim struct {
 	// Next is what the plan does on Host after Change, in order, Finally last. A
 	// failure before it may keep all but Finally from being done.
 	Next []change.Change
+	// Earlier is what the plan does on Host before Change, in order.
+	Earlier []change.Change
 	// Inventory is every host of every group, in inventory order, whatever play,
 	// batch and --limit say; "all" has all of them.
 	Inventory map[string][]string
@@ -128,7 +138,7 @@ func (a *admission) claim(ctx context.Context, host string, st task.Step) error 
 	if err := a.reserve(ctx, host); err != nil {
 		return err
 	}
-	c := a.r.claimOf(a.s, host, st, after(a.steps, host, st.Change))
+	c := a.r.claimOf(a.s, host, st, a.steps)
 	c.Warn = func(text, hint string) {
 		a.r.emit(event.Event{Kind: event.Note, Status: event.Warn, Play: a.r.play.Title(), Host: host, Step: a.s.Title(), StepID: a.s.ID, Text: text, Hint: hint})
 	}
@@ -152,7 +162,8 @@ func (a *admission) claim(ctx context.Context, host string, st task.Step) error 
 // concerned are the gates that must be asked about a step; each is asked once
 // in a plan whether it is one of them.
 func (a *admission) concerned(ctx context.Context, host string, st task.Step) []Gate {
-	if len(a.r.opt.Gates) == 0 || st.Change.Risk() == change.Safe {
+	minds := a.r.gatesFor(st.Change)
+	if len(minds) == 0 {
 		return nil
 	}
 	a.mu.Lock()
@@ -161,7 +172,7 @@ func (a *admission) concerned(ctx context.Context, host string, st task.Step) []
 	if known {
 		return gates
 	}
-	gates = a.r.concerned(ctx, a.r.claimOf(a.s, host, st, after(a.steps, host, st.Change)))
+	gates = a.r.concerned(ctx, minds, a.r.claimOf(a.s, host, st, a.steps))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.minds == nil {
@@ -171,9 +182,23 @@ func (a *admission) concerned(ctx context.Context, host string, st task.Step) []
 	return gates
 }
 
-func (r *run) concerned(ctx context.Context, c Claim) []Gate {
+// gatesFor are the gates that a change is for: all of them where it is not Safe.
+func (r *run) gatesFor(c change.Change) []Gate {
+	if c.Risk() > change.Safe {
+		return r.opt.Gates
+	}
 	var out []Gate
 	for _, g := range r.opt.Gates {
+		if a, ok := g.(Attentive); ok && a.Minds(c) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (r *run) concerned(ctx context.Context, gates []Gate, c Claim) []Gate {
+	var out []Gate
+	for _, g := range gates {
 		b, ok := g.(Bystander)
 		if !ok {
 			out = append(out, g)
@@ -190,20 +215,24 @@ func (r *run) concerned(ctx context.Context, c Claim) []Gate {
 	return out
 }
 
-// after are the changes of a plan on a host behind one of them.
-func after(steps []task.Step, host string, c change.Change) []change.Change {
-	var out []change.Change
+// around are the changes of a plan on a host before one of them and behind it.
+func around(steps []task.Step, host string, c change.Change) (before, after []change.Change) {
 	found := false
 	for _, st := range steps {
-		if st.Host != "" && st.Host != host {
-			continue
+		switch {
+		case st.Host != "" && st.Host != host:
+		case found:
+			after = append(after, st.Change)
+		case st.Change == c:
+			found = true
+		default:
+			before = append(before, st.Change)
 		}
-		if found {
-			out = append(out, st.Change)
-		}
-		found = found || st.Change == c
 	}
-	return out
+	if !found {
+		return nil, nil
+	}
+	return before, after
 }
 
 // yield gives the turn back where no gate holds anything for the host.
@@ -257,9 +286,10 @@ func (a *admission) hold(host string, release func()) {
 	a.claims[host] = append(a.claims[host], release)
 }
 
-func (r *run) claimOf(s *playbook.BoundStep, host string, st task.Step, next []change.Change) Claim {
+func (r *run) claimOf(s *playbook.BoundStep, host string, st task.Step, plan []task.Step) Claim {
+	before, next := around(plan, host, st.Change)
 	return Claim{
-		Run: r.opt.RunID, Step: s.Title(), Task: s.Task, Undoes: st.Of, Host: host, Change: st.Change, Next: next, Check: r.opt.Check,
+		Run: r.opt.RunID, Step: s.Title(), Task: s.Task, Undoes: st.Of, Host: host, Change: st.Change, Next: next, Earlier: before, Check: r.opt.Check,
 		Inventory: maps.Clone(r.opt.Inventory.GroupMap()),
 		Read: func(ctx context.Context, name string) (task.Reader, error) {
 			return r.readerOf(ctx, s, name, r.opt.Check)
@@ -311,15 +341,16 @@ func (r *run) readerOf(ctx context.Context, s *playbook.BoundStep, name string, 
 // counts as failed; what they cannot know yet they are asked again in the run.
 func (r *run) foretell(ctx context.Context, s *playbook.BoundStep, self string, steps []task.Step) (found []task.Finding, refusal error) {
 	for _, st := range steps {
-		if st.Change.Risk() == change.Safe {
+		minds := r.gatesFor(st.Change)
+		if len(minds) == 0 {
 			continue
 		}
 		host := orSelf(st.Host, self)
-		c := r.claimOf(s, host, st, after(steps, host, st.Change))
+		c := r.claimOf(s, host, st, steps)
 		c.Warn = func(text, hint string) {
 			found = append(found, task.Finding{Host: host, Status: task.Warn, Text: text, Hint: hint})
 		}
-		for _, g := range r.concerned(ctx, c) {
+		for _, g := range r.concerned(ctx, minds, c) {
 			if err := r.gatekeeper.take(ctx); err != nil {
 				return found, err
 			}

@@ -98,9 +98,14 @@ func TestGateHearsWhatIsNext(t *testing.T) {
 	}
 	one, two, three := &change.Exec{}, &change.Exec{}, &change.Exec{}
 	steps := []task.Step{{Change: one}, {Host: "h2", Change: two}, {Host: "h1", Change: three}}
-	require.Equal(t, []change.Change{three}, after(steps, "h1", one))
-	require.Empty(t, after(steps, "h1", three))
-	require.Empty(t, after(steps, "h1", &change.Exec{}))
+	before, next := around(steps, "h1", one)
+	require.Equal(t, []change.Change{three}, next)
+	require.Empty(t, before)
+	before, next = around(steps, "h1", three)
+	require.Empty(t, next)
+	require.Equal(t, []change.Change{one}, before)
+	before, next = around(steps, "h1", &change.Exec{Argv: []string{"not of it"}})
+	require.Empty(t, append(before, next...))
 }
 
 // Where a gate holds nothing, and where it is no concern of its, hosts do not
@@ -116,6 +121,43 @@ func TestGateLetsBystandersGo(t *testing.T) {
 	w := asked(t, k).run("[a]\nh1\nh2\nh3\n", "- hosts: all\n  gather_facts: no\n  throttle: 3\n  tasks: [{name: it, risky: {cmd: '"+in+"'}}]\n")
 	require.False(t, w.rep.Failed, w.all())
 	require.Equal(t, 1, crowd(w.lines("log")), "what is held bars the others")
+}
+
+// heedful minds what is Safe too.
+type heedful struct{ *clerk }
+
+func (heedful) Minds(c change.Change) bool {
+	e, ok := c.(*change.Exec)
+	return ok && strings.Contains(strings.Join(e.Argv, " "), "precious")
+}
+
+// A gate that minds some Safe changes is asked about these, in a dry run and in
+// the run; others are not asked about them.
+func TestGateMindsWhatIsSafe(t *testing.T) {
+	const pb = "- hosts: all\n  gather_facts: no\n  tasks:\n" +
+		"    - {name: first, risky: {cmd: 'echo x >> DIR/log', risk: safe}}\n    - {name: second, risky: {cmd: 'echo precious >> DIR/log', risk: safe}}\n"
+	refuse := func(Claim) error { return &GateError{Gate: "quorum", Reason: "not that"} }
+	plain, k := &clerk{judge: refuse}, &clerk{judge: refuse, hold: true}
+	both := func(o *Options) { o.Gates = []Gate{plain, heedful{k}} }
+	w := risky(t, both).run("[a]\nh1\n", pb)
+	require.True(t, w.rep.Refused, w.all())
+	require.Equal(t, []string{"x"}, w.lines("log"))
+	require.Contains(t, w.all(), "quorum: not that")
+	require.Empty(t, plain.claims)
+	require.Len(t, k.claims, 1)
+	w = risky(t, check, both).run("[a]\nh1\n", pb)
+	require.True(t, w.rep.Refused)
+	require.Contains(t, w.all(), "quorum: not that")
+	require.Empty(t, plain.claims)
+	require.Len(t, k.claims, 2)
+
+	// It may hold its claim, which bars other hosts.
+	k.judge, k.claims = nil, nil
+	in := strings.ReplaceAll(strings.ReplaceAll(inside, "LOG", "log"), "0.15", "0.3")
+	w = risky(t, both).run("[a]\nh1\nh2\nh3\n", "- hosts: all\n  gather_facts: no\n  tasks: [{name: it, risky: {cmd: ': precious; "+in+"', risk: safe}}]\n")
+	require.False(t, w.rep.Failed || w.rep.Refused, w.all())
+	require.Len(t, k.claims, 3)
+	require.Equal(t, 1, crowd(w.lines("log")))
 }
 
 // What a gate says of a change that it agrees to is shown by a dry run and by the run.

@@ -27,6 +27,7 @@ type effect struct {
 	doing   string // for people: "stopping", "rebooting the host of"
 	later   bool   // after the change has ended
 	host    bool   // the whole host goes with it
+	data    string // the path at which a member that runs loses its data
 	members []seat
 }
 
@@ -41,7 +42,13 @@ func (e effect) none() bool { return e.power < halts && len(e.members) == 0 }
 
 // then is e and afterwards f.
 func (e effect) then(f effect) effect {
+	if f.data != "" && e.power == halts && !e.later && e.data == "" {
+		return e // it runs no more
+	}
 	switch {
+	case e.data != "": // nothing after it gives it back
+	case f.data != "":
+		e.power, e.doing, e.data = f.power, f.doing, f.data
 	case f.power == starts && e.power == halts:
 		e.power, e.doing = bounces, "restarting"
 	case f.power == starts:
@@ -61,6 +68,7 @@ type target struct {
 	names []string // of its unit: the aliases too
 	holds []string // units whose stop is the member's: its slice, what it requires
 	boots bool     // it starts with the host
+	data  []string // folders of its data, where it runs and they are at risk
 }
 
 // mayMatter tells, without a look at any host, changes that can stop something
@@ -76,7 +84,7 @@ func mayMatter(c change.Change) bool {
 			return asksFor(n, etcdPackages()) || asksFor(n, runtimePackages())
 		})
 	case *change.Exec:
-		return len(words.Deeds(c.Argv)) > 0
+		return slices.ContainsFunc(words.Deeds(c.Argv, ""), func(d words.Deed) bool { return d.Object != words.File })
 	case *change.Bracket:
 		return slices.ContainsFunc(slices.Concat(c.Do, c.Then), mayMatter)
 	case *change.Move:
@@ -123,19 +131,19 @@ func (t target) of(c change.Change) effect {
 		if t.PodRuntime() && path.Clean(c.To) == t.Manifest {
 			e = e.then(t.placed())
 		}
-		return e
+		return e.then(t.loses(sites(c)))
 	case *change.Remove:
 		if t.holdsManifest(c.Path) {
-			return effect{power: halts, doing: "stopping"}
+			return effect{power: halts, doing: "stopping"}.then(t.loses(sites(c)))
 		}
 	case *change.Write:
-		return t.put(c.Path)
+		return t.put(c.Path).then(t.loses(sites(c)))
 	case *change.Link:
-		return t.put(c.Path)
+		return t.put(c.Path).then(t.loses(sites(c)))
 	case *change.Transfer:
-		return t.put(c.ToFile)
+		return t.put(c.ToFile).then(t.loses(sites(c)))
 	}
-	return effect{}
+	return t.loses(sites(c))
 }
 
 // only keeps what is done to a member where there is one.
@@ -256,7 +264,7 @@ func (t target) packages(c *change.Package) effect {
 // exec is what a command's literal words do.
 func (t target) exec(c *change.Exec) effect {
 	var e effect
-	for _, d := range words.Deeds(c.Argv) {
+	for _, d := range words.Deeds(c.Argv, c.Dir) {
 		e = e.then(t.deed(d, c.Words))
 	}
 	return e
@@ -284,6 +292,8 @@ func (t target) deed(d words.Deed, queries map[string]change.Query) effect {
 		if hit && p == bounces && t.Pod.Path != t.Manifest {
 			e = effect{power: starts}
 		}
+	case words.File:
+		return t.loses(sitesOf(d))
 	case words.Member:
 		s := seat{verb: d.Verb, names: d.Names}
 		for name, q := range queries {

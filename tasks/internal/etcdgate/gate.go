@@ -6,7 +6,10 @@
 // list of members; see words.Deeds for what of a command is recognised. Whether
 // a host has a member is found on the host, not by its group. Votes are counted
 // live over the cluster's own list, whether its members are in the inventory or
-// not.
+// not. So is one that takes away, or replaces, what a member that runs works on:
+// the folder "member" of its data, its WAL, and what is above or within. A path
+// with "etcd" in it is looked at on any host; of others only those of the hosts in
+// etcd's groups.
 //
 // The rule:
 //   - A member that is down already, or has no vote, may be stopped and restarted.
@@ -17,6 +20,8 @@
 //   - Of two voters neither can go: a restart is refused as a stop is.
 //   - Where the quorum is lost already, a restart is agreed to, with a warning;
 //     a stop of a member that still answers is refused.
+//   - A member that runs keeps its data, whatever the votes. Stopped, they are
+//     nobody's.
 //   - A member is added, removed or given its vote only with the quorum, and so
 //     that it stays. A voter may be added to a cluster of one by etcd_scaleup and
 //     etcd_replace where the release has no learners: they prove the port first.
@@ -61,16 +66,20 @@ type Gate struct {
 
 	mu      sync.Mutex
 	found   map[string]etcd.Instance // of hosts that are asked about others; settings may be as old as the run
+	places  map[string][]string      // where hosts of etcd's groups have their data; as old as the run
 	halted  map[string]bool          // in a dry run: hosts whose member it has stopped
 	removed map[uint64]bool          // in a dry run: members that it has removed
 	leaving map[string]string        // hosts that were told to go down, with the boot id they had then
 }
 
-var _ engine.Bystander = (*Gate)(nil)
+var (
+	_ engine.Bystander = (*Gate)(nil)
+	_ engine.Attentive = (*Gate)(nil)
+)
 
 // New makes the gate of a run.
 func New(opt Options) *Gate {
-	return &Gate{opt: opt, found: map[string]etcd.Instance{}, halted: map[string]bool{}, removed: map[uint64]bool{}, leaving: map[string]string{}}
+	return &Gate{opt: opt, found: map[string]etcd.Instance{}, places: map[string][]string{}, halted: map[string]bool{}, removed: map[uint64]bool{}, leaving: map[string]string{}}
 }
 
 const name = "etcd quorum"
@@ -80,17 +89,17 @@ func exempt(c engine.Claim) bool { return c.Task == "etcd_restore" || c.Undoes =
 
 // Concerned looks at the change, and where it may matter at its host alone.
 func (g *Gate) Concerned(ctx context.Context, c engine.Claim) bool {
-	if exempt(c) || !mayMatter(c.Change) {
+	if exempt(c) || !mayMatter(c.Change) && !g.mayTake(ctx, c) {
 		return false
 	}
-	t, err := look(ctx, c)
+	t, err := g.look(ctx, c)
 	return err != nil || !effects(t, c).none()
 }
 
 // effects is what the change does, in view of what the plan does next.
 func effects(t target, c engine.Claim) effect {
 	e := t.of(c.Change)
-	if e.power != halts || e.host {
+	if e.power != halts || e.host || e.data != "" {
 		return e
 	}
 	for _, next := range c.Next {
@@ -109,10 +118,10 @@ func (t target) stopped() target {
 
 // Claim weighs the change.
 func (g *Gate) Claim(ctx context.Context, c engine.Claim) (func(), error) {
-	if exempt(c) || !mayMatter(c.Change) {
+	if exempt(c) || !mayMatter(c.Change) && !g.mayTake(ctx, c) {
 		return nil, nil
 	}
-	t, err := look(ctx, c)
+	t, err := g.look(ctx, c)
 	if err != nil {
 		return nil, g.unless(c, &engine.GateError{Reason: "whether an etcd member runs here could not be found out: " + err.Error(),
 			Hint: "look with root's rights (become: yes, -b)"})
@@ -157,6 +166,9 @@ func (g *Gate) weigh(ctx context.Context, c engine.Claim, t target, e effect) (c
 func (cl *cluster) verdict(by string, e effect) (warn, refused string) {
 	if e.power >= halts {
 		warn, refused = cl.power(e)
+	}
+	if e.data != "" {
+		refused = cl.data(e, refused)
 	}
 	for _, s := range e.members {
 		if refused == "" {
@@ -325,6 +337,9 @@ func (cl *cluster) dearest() etcd.Member {
 func (cl *cluster) hint(e effect) string {
 	if cl.unread != "" || cl.lost != "" {
 		return "see etcd-health.yml"
+	}
+	if e.data != "" {
+		return "stop the member first, which is weighed too; etcd-remove.yml takes one out of its cluster, etcd-replace.yml makes it anew"
 	}
 	var down []string
 	for _, m := range cl.members {

@@ -106,7 +106,7 @@ func unitsOf(c change.Change) (out []string) {
 	case *change.Unit:
 		names = []string{c.Name}
 	case *change.Exec:
-		for _, d := range words.Deeds(c.Argv) {
+		for _, d := range words.Deeds(c.Argv, c.Dir) {
 			if d.Object == words.Unit {
 				names = append(names, d.Names...)
 			}

@@ -187,7 +187,7 @@ func delta(d time.Duration) string {
 
 // Seen is for `dayops doc` of command and shell: which words are recognised.
 const Seen = "A command whose literal words stop or restart what others rely on, or the host, is disruptive whatever risk says, needs approval and is weighed by the etcd quorum gate (dayops doc approvals). " +
-	"Recognised are systemctl, service, reboot, shutdown, poweroff, halt, init, telinit, docker, podman, crictl, kill, pkill, killall, master-restart, etcdctl member add, remove and promote, and mv and rm of static pods' manifests; also behind sudo, env, timeout and the like, and in the text of a shell. " +
+	"Recognised are systemctl, service, reboot, shutdown, poweroff, halt, init, telinit, docker, podman, crictl, kill, pkill, killall, master-restart, etcdctl member add, remove and promote, and mv and rm of static pods' manifests (and, which the gate alone weighs, of the data of an etcd member that runs); also behind sudo, env, timeout and the like, and in the text of a shell. " +
 	"No more than literal words is seen: not what a script, an alias, a package manager or any other program does. "
 
 // OldStyle refuses creates=... and the like among the words of a command:

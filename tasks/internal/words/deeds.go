@@ -21,12 +21,14 @@ const (
 	Process   Object = "process"   // by number, or by name or pattern
 	Member    Object = "member"    // of etcd, by ID or name
 	Manifest  Object = "manifest"  // a file in a kubelet's folder of static pods, or the folder
+	File      Object = "file"      // a path, or a pattern of paths, absolute
 )
 
 // Verb is what is done.
 type Verb string
 
-// Verbs. Add and Promote are of a Member alone.
+// Verbs. Add and Promote are of a Member alone, a File knows but Remove: it is
+// deleted, moved away, or replaced.
 const (
 	Stop       Verb = "stop"
 	Restart    Verb = "restart"
@@ -51,13 +53,18 @@ func Vague(w string) bool { return w == "" || strings.ContainsAny(w, "$`*?[{") }
 // Deeds are what argv does to the host, to units, containers, processes and
 // etcd members, by the literal words systemctl, service, reboot, shutdown,
 // poweroff, halt, init, telinit, docker, podman, crictl, kill, pkill, killall,
-// master-restart, etcdctl member, and mv and rm of static pods' manifests.
-// Nothing else is recognised: no script's content, no other program's doing.
-func Deeds(argv []string) []Deed {
+// master-restart, etcdctl member, and mv, rm and unlink. Nothing else is
+// recognised: no script's content, no other program's doing. A relative path
+// starts at dir, or where a cd before it leads.
+func Deeds(argv []string, dir string) []Deed {
 	var out []Deed
 	later := false
 	for _, c := range Commands(argv) {
 		out = append(out, deeds(c, 0)...)
+		out = append(out, files(c, dir)...)
+		if c[0] == "cd" {
+			dir = into(dir, c[1:])
+		}
 		later = later || c[0] == background
 	}
 	for i := range out { // which of them, only the shell knows
@@ -68,7 +75,7 @@ func Deeds(argv []string) []Deed {
 
 // Risk is Disruptive where a Deed stops something that others rely on, or may.
 func Risk(argv []string) change.Risk {
-	for _, d := range Deeds(argv) {
+	for _, d := range Deeds(argv, "") {
 		if d.disturbs() {
 			return change.Disruptive
 		}
@@ -76,9 +83,10 @@ func Risk(argv []string) change.Risk {
 	return change.Safe
 }
 
-// disturbs tells whether a Deed can stop what others rely on.
+// disturbs tells whether a Deed can stop what others rely on. Of a file only
+// somebody who looks at the host can tell.
 func (d Deed) disturbs() bool {
-	if d.Verb == Start {
+	if d.Verb == Start || d.Object == File {
 		return false
 	}
 	if d.Object == Unit {

@@ -14,7 +14,10 @@ func sh(text string) []string { return []string{"/bin/sh", "-c", text} }
 
 func told(argv []string) string {
 	var out []string
-	for _, d := range Deeds(argv) {
+	for _, d := range Deeds(argv, "") {
+		if d.Object == File {
+			continue // see TestFiles
+		}
 		s := fmt.Sprintf("%s %s %s", d.Verb, d.Object, strings.Join(d.Names, ","))
 		if d.Later {
 			s += " later"
@@ -163,13 +166,49 @@ func TestRisk(t *testing.T) {
 	}
 }
 
+// What a command deletes, moves away or replaces, by its literal words.
+func TestFiles(t *testing.T) {
+	for text, want := range map[string][]string{
+		"rm -rf /var/lib/etcd":                            {"/var/lib/etcd"},
+		"sudo rm -r -- /a /b/../c/":                       {"/a", "/c"},
+		"rm -rf /var/lib/etcd/member/*":                   {"/var/lib/etcd/member/*"},
+		"rm -rf /var/lib/etcd/$x":                         {"/var/lib/etcd/$x"},
+		"rm -rf $x ~/y":                                   nil,
+		"rm -rf member":                                   {"/home/member"},
+		"cd /var/lib/etcd && rm -rf member":               {"/var/lib/etcd/member"},
+		"cd /var/lib; cd etcd; rm -rf ./*":                {"/var/lib/etcd/*"},
+		"cd $x; rm -rf member":                            nil,
+		"cd; rm -rf member; cd -; rm -rf member":          nil,
+		"mv /var/lib/etcd /root/old":                      {"/var/lib/etcd", "/root/old"},
+		"mv -T /a /b":                                     {"/a", "/b"},
+		"mv -t /b /a /c":                                  {"/b", "/a", "/c"},
+		"unlink /a":                                       {"/a"},
+		"systemctl stop etcd; rm -rf /var/lib/etcd":       {"/var/lib/etcd"},
+		"find /var/lib/etcd | xargs rm":                   nil,
+		"echo rm /a; cp /a /b; mv /a":                     nil,
+		"docker exec etcd_container rm -rf /var/lib/etcd": {"/var/lib/etcd"},
+		"docker exec web rm -rf /var/lib/etcd":            nil,
+		"ls /var/lib/etcd >/tmp/x":                        nil,
+	} {
+		var got []string
+		for _, d := range Deeds(sh(text), "/home") {
+			if d.Object == File {
+				require.Equal(t, Remove, d.Verb)
+				got = append(got, d.Names...)
+			}
+		}
+		require.Equal(t, want, got, text)
+		require.Equal(t, text == "systemctl stop etcd; rm -rf /var/lib/etcd", Risk(sh(text)) > change.Safe, text)
+	}
+}
+
 func FuzzDeeds(f *testing.F) {
 	for _, s := range []string{"systemctl stop etcd", "sudo -u x sh -c 'kill $(pidof etcd)'", "a `b` $(c $(d)) \"$(e)\" 2>&1 <<X", "timeout", "docker exec etcd", "mv", "kill -s", "systemctl -s"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		Deeds(sh(s))
-		Deeds(strings.Fields(s))
+		Deeds(sh(s), "/x")
+		Deeds(strings.Fields(s), "")
 		Risk(sh(s))
 	})
 }

@@ -36,7 +36,7 @@ func containers(program string, argv []string, depth int) []Deed {
 				out = append(out, Deed{Container, Stop, names[:1], true})
 				continue
 			}
-			out = append(out, deeds(c, depth+1)...)
+			out = append(append(out, deeds(c, depth+1)...), files(c, "")...) // its data have the same path in there
 		}
 		return out
 	}

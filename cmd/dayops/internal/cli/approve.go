@@ -68,7 +68,14 @@ live cluster, in the inventory or not, limited or not:
   or a learner
   quorum lost already    a restart is agreed to with a warning; a stop is refused
   members added, removed only with the quorum, and so that it stays
+  its data taken away    while it runs, is refused whatever the votes: stop it first
   cluster unreadable     refused
+
+The data are the folder "member" of etcd's data, the folder of its WAL, what is above
+them or within, removed, moved or replaced by any task, or by rm, mv and unlink in a
+command; also where the change is safe and needs no approval. A path with "etcd" in it
+is looked at on every host, others on the hosts of the groups etcd, masters and new_etcd.
+Who does not run has no data to lose.
 
   --lose-quorum HOST     changes on this host are meant all the same; only on the
                          command line, and not kept for a resume
