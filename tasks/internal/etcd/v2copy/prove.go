@@ -21,5 +21,5 @@ func Prove(ctx context.Context, f io.ReaderAt, a store.Artefact) (map[string]str
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Name, err)
 	}
-	return map[string]string{FactIndex: strconv.FormatUint(facts.Commit, 10)}, nil
+	return map[string]string{FactIndex: strconv.FormatUint(facts.Last, 10)}, nil
 }

@@ -5,8 +5,9 @@
 // in it, and the log since. It begins a cluster of one, with --force-new-cluster.
 // That drops the entries which the log does not say are committed, and a running
 // member's log says so late: the last write that etcd has acknowledged is behind
-// it (3.3 and 3.4 even count what they take out from behind it). So all entries
-// are made to count; one that was not acknowledged may be among them.
+// it. 3.3 and 3.4 even take off it what they leave out from behind it: then it is
+// before raft's snapshot, or below 0. So all entries are made to count; one that
+// was not acknowledged may be among them.
 //
 // A v3 database that is put into it counts raft's entries by its consistent index,
 // and that must be the copy's: etcd leaves out every entry up to it, so that one
@@ -44,7 +45,7 @@ const (
 type Facts struct {
 	Size   int64  // bytes of its files, unpacked
 	Snap   uint64 // index of raft's snapshot; 0 without one
-	Commit uint64 // what the log says is committed: --force-new-cluster drops what is behind it
+	Commit uint64 // what the log says is committed; before Snap, or below 0, in copies by 3.3 and 3.4
 	Term   uint64
 	Last   uint64 // index of the last entry in the log; Snap where there is none
 
@@ -160,6 +161,7 @@ func (c *copied) done() (Facts, error) {
 	}
 	slices.Sort(names)
 	var vote uint64
+	f.Last = f.Snap
 	for _, n := range names {
 		l := c.logs[n]
 		if l.state {
@@ -169,17 +171,16 @@ func (c *copied) done() (Facts, error) {
 			f.Last = l.last
 		}
 	}
-	f.Last = max(f.Last, f.Snap)
-	f.tail = names[len(names)-1]
-	f.end, f.add = c.logs[f.tail].end, c.logs[f.tail].committed(f.Term, vote, f.Last)
 	switch {
-	case f.Commit == 0:
+	case f.Term == 0:
 		return *f, damaged("its log says nothing about what was committed")
-	case f.Commit < f.Snap:
-		return *f, damaged("its log ends at %d, before raft's snapshot %d", f.Commit, f.Snap)
-	case f.Commit > f.Last:
+	case f.Last < f.Snap:
+		return *f, damaged("its log ends at %d, before raft's snapshot %d", f.Last, f.Snap)
+	case int64(f.Commit) > int64(f.Last):
 		return *f, damaged("its log ends at %d, %d was committed", f.Last, f.Commit)
 	}
+	f.tail = names[len(names)-1]
+	f.end, f.add = c.logs[f.tail].end, c.logs[f.tail].committed(f.Term, vote, f.Last)
 	return *f, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,12 +43,18 @@ func TestSettle(t *testing.T) {
 	log.entry(1)
 	log.state(1)
 	log.entry(2)
+	low := newLog(0) // without v3's entries, which 3.3 and 3.4 also take off what was committed
+	low.state(8)
+	below := newLog(0)
+	below.entry(1)
+	below.state(math.MaxUint64)
 	full := log.file(log0)
 	full.data = full.data[:len(log.out)] // without an empty rest
 	real34, err := os.ReadFile(filepath.Join("testdata", "v2-3.4.tar.gz"))
 	require.NoError(t, err)
 	for name, text := range map[string][]byte{
 		"room": archive(log.file(log0), file{name: "./member/snap/db", data: []byte("any")}), "no room": archive(full), "real": real34,
+		"before raft's snapshot": archive(low.file(log0), snapshotFile("0000000000000009", []byte("{}"))), "below 0": archive(below.file(log0)),
 	} {
 		before, err := Read(t.Context(), bytes.NewReader(text))
 		require.NoError(t, err, name)
@@ -200,7 +207,7 @@ func TestRead(t *testing.T) {
 		"no log":              {archive(snap), "has no log"},
 		"no state":            {archive(short.file(log0)), "nothing about what was committed"},
 		"log ends early":      {archive(silent.file(log0)), "its log ends at 1, 5 was committed"},
-		"log before snapshot": {archive(log.file(log0), snapshotFile("000000000000000b", nil)), "before raft's snapshot 11"},
+		"log before snapshot": {archive(log.file(log0), snapshotFile("000000000000000b", nil)), "its log ends at 10, before raft's snapshot 11"},
 		"flipped log":         {archive(flip(log.file(log0), 60)), "is damaged"},
 		"flipped snapshot":    {archive(log.file(log0), flip(snap, len(snap.data)-1)), "its checksum"},
 		"snapshot cut":        {archive(log.file(log0), file{name: snap.name, data: snap.data[:4]}), "damaged or cut off"},
@@ -234,7 +241,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil && !errors.As(err, &damaged) {
 			t.Fatal(err)
 		}
-		if err == nil && (facts.Commit == 0 || facts.Commit > facts.Last || facts.Commit < facts.Snap) {
+		if err == nil && (facts.Term == 0 || int64(facts.Commit) > int64(facts.Last) || facts.Last < facts.Snap) {
 			t.Fatal(facts)
 		}
 	})
