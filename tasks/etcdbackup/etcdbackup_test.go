@@ -163,6 +163,10 @@ func TestChoice(t *testing.T) {
 		{"none beyond the play", "{}", func(h []host) []host { h[1].Reach, h[2].Reach = true, true; return h }, "a", nil},
 		{"no etcd in the group", "{}", func(h []host) []host { h[2].State = State{}; return h }, "b", []string{"c no etcd found: no unit, no static pod and no settings of one"}},
 		{"nothing at all", "{}", func([]host) []host { return nil }, "fail no etcd found on any host that could be read", nil},
+		{"cold, with v2 data that only the container could copy", "{mode: cold}", func(h []host) []host {
+			h[2].State.Instance.Runtime, h[2].State.Instance.Ctl.Wrap, h[2].State.Live.V2.Data = etcd.Container, []string{"docker", "exec", "etcd_container"}, true
+			return h
+		}, "b", nil},
 		{"cold, but a pod", "{mode: cold}", func(h []host) []host { h[2].State.Instance.Runtime = etcd.PodRuntime; return h }, "b", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

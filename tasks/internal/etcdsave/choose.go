@@ -169,6 +169,8 @@ func (c *cluster) unfit(h host, p Params, lost bool) string {
 		return "it was removed from the cluster"
 	case p.Mode == Cold && s.Instance.Runtime != etcd.UnitRuntime && s.Instance.Runtime != etcd.Container:
 		return "mode cold stops a unit, and it runs as " + string(s.Instance.Runtime) + "; mode live is for it"
+	case p.Mode == Cold && s.Live.V2.Data && len(s.Instance.Ctl.Wrap) > 0:
+		return "its etcdctl is in the container that mode cold stops, and nothing else copies its v2 store; mode live is for it"
 	case lost:
 		return "" // nobody is healthy, and nobody leads
 	case !s.Live.Health.OK && !c.noSpace(h):

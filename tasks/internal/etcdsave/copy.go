@@ -44,7 +44,7 @@ func v2Copy(h host, to, dir string) change.Change {
 func coldCopy(h host, file, v2, dir string) []change.Change {
 	in := h.State.Instance
 	b := &change.Bracket{Do: in.Stop(), Then: in.Start()}
-	if argv, ok := v2Words(h, v2, dir); ok && len(in.Ctl.Wrap) == 0 {
+	if argv, ok := v2Words(h, v2, dir); ok {
 		b.Do = append(b.Do, &change.Exec{Argv: argv, Staging: true, Done: &change.Probe{Path: v2}, Purpose: "copy the v2 store of " + label(h)})
 	}
 	db := path.Join(in.DataDir, "member", "snap", "db")
