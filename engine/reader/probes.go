@@ -89,6 +89,7 @@ func fileProbes() []Pattern {
 		{"command -v <leaf>", "looks along PATH"},
 		{"test -e <path>", "looks"}, {"test -f <path>", "looks"}, {"test -d <path>", "looks"}, {"test -L <path>", "looks"},
 		{"test -s <path>", "looks"}, {"test -x <path>", "looks"}, {"test -r <path>", "looks"},
+		{"test -d <path> -a ! -e <path>", "looks"},
 		{"readlink <path>", "prints a link's target"},
 		{"readlink -f <path>", "resolves a path"}, {"readlink -e <path>", "resolves a path"},
 		{"stat -f -c <words> <path>", "prints what statfs says"},

@@ -22,8 +22,13 @@ func TestPlaceIsTakenBack(t *testing.T) {
 		code  int
 		want  string // what the member's data are in the end
 	}{
-		"as it should be":      {func(*testing.T, string) {}, 0, "old"},
-		"half way":             {func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir+"/member")) }, 0, "old"},
+		"as it should be": {func(*testing.T, string) {}, 0, "old"},
+		"half way":        {func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir+"/member")) }, 0, "old"},
+		"etcd began anew": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(dir+"/member", dir+"/lost"))
+			require.NoError(t, os.Mkdir(dir+"/member", 0o700))
+			require.NoError(t, os.WriteFile(dir+"/member/data", []byte("empty"), 0o600))
+		}, 1, "empty"},
 		"old data are no more": {func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir+"/member.before-restore-T")) }, 1, "new"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,6 +65,9 @@ if [ -n "$w" ] && [ -e "$w.` + asideMark + `$tag" ]; then
 fi
 if [ -e "$d/member.` + asideMark + `$tag" ] && [ ! -e "$d/member" ]; then mv -nT -- "$d/member.` + asideMark + `$tag" "$d/member"; fi
 rmdir -- "$away" 2>/dev/null || :
+if [ -e "$d/member.` + asideMark + `$tag" ]; then
+  echo "the old data stay in $d/member.` + asideMark + `$tag: $d/member is neither theirs nor the restored one, etcd was started in between; stop it, move that away and rename the old" >&2; exit 1
+fi
 sync -f "$d" 2>/dev/null || sync`
 
 func shell(script string, args ...string) []string {
@@ -114,10 +117,11 @@ func (m *member) place(p *planner) *change.Exec {
 	if m.State.Places.Member.Exists {
 		what += "; the old stay as " + aside
 	}
-	// Old data that are back, and not only away from where they lay aside.
+	// Old data that are back: neither deleted where they lay aside, nor still there
+	// beside what an etcd began that was started without any.
 	undone, had := &change.Probe{Path: mark, Absent: true}, ""
 	if m.State.Places.Member.Exists {
-		undone.Argv, had = []string{"test", "-d", d + "/member"}, "yes"
+		undone.Argv, had = []string{"test", "-d", d + "/member", "-a", "!", "-e", aside}, "yes"
 	}
 	return &change.Exec{
 		Argv: shell(placeScript, d, m.staging, p.tag, m.wal()), Limit: restoreLimit, Class: change.Destructive, Done: &change.Probe{Path: mark}, Purpose: what,
