@@ -70,16 +70,14 @@ func (c life) live(t *testing.T) {
 
 	c.healthy("1 voter, 1 healthy, 1 needed")
 	c.step("etcd-backup.yml", 0)
-	if c.step("etcd-scaleup.yml", 0, "-l", "etcd:masters:spare-0:spare-1") {
-		c.healthy("3 voters, 3 healthy, 2 needed")
-		c.step("etcd-restart.yml", labtest.LongestPause)
-	}
-	if long() && c.shipped("etcd-scaleup.yml") {
+	c.step("etcd-scaleup.yml", 0, "-l", "etcd:masters:spare-0:spare-1")
+	c.healthy("3 voters, 3 healthy, 2 needed")
+	c.step("etcd-restart.yml", labtest.LongestPause)
+	if long() {
 		c.replaceDead("spare-1", "spare-2")
 		c.replaceLiving("spare-5")
-		if c.step("etcd-scaleup.yml", labtest.LongestPause, "-l", "etcd:masters:spare-3:spare-4") {
-			c.healthy("5 voters, 5 healthy, 3 needed")
-		}
+		c.step("etcd-scaleup.yml", labtest.LongestPause, "-l", "etcd:masters:spare-3:spare-4")
+		c.healthy("5 voters, 5 healthy, 3 needed")
 		c.remove("spare-2")
 	}
 	require.Empty(t, labtest.Differences(before, c.contents()), "the keys of before")
@@ -94,16 +92,6 @@ func (c *life) contents() labtest.Contents {
 		delete(all.V3, k)
 	}
 	return all
-}
-
-// shipped tells whether the program has the playbook already.
-func (c *life) shipped(playbook string) bool {
-	c.t.Helper()
-	_, err := os.Stat(filepath.Join("../../../../playbooks", playbook))
-	if err != nil {
-		c.t.Logf("NOT TRIED: %s is not shipped yet", playbook)
-	}
-	return err == nil
 }
 
 // healthy waits until etcd-health.yml is satisfied, and says so.
@@ -122,25 +110,18 @@ func (c *life) healthy(says string) {
 
 // step runs a playbook while somebody writes. Every acknowledged write has to
 // be there afterwards; most bounds the time without one (0 does not).
-func (c *life) step(playbook string, most time.Duration, args ...string) bool {
+func (c *life) step(playbook string, most time.Duration, args ...string) {
 	c.t.Helper()
-	if !c.shipped(playbook) {
-		return false
-	}
 	w := c.e.StartWriter(c.t)
 	began := time.Now()
 	c.d.must(0, append([]string{"run", "builtin:" + playbook, "--approve", "disruptive"}, slices.Concat(c.extra, args)...)...)
 	c.t.Logf("%s %v: %s", playbook, args, time.Since(began).Round(time.Millisecond))
 	w.MustKeep(c.t, most)
-	return true
 }
 
 // replaceDead powers a member off for good and puts another in its place.
 func (c *life) replaceDead(dead, fresh string) {
 	c.t.Helper()
-	if !c.shipped("etcd-replace.yml") {
-		return
-	}
 	h, err := c.l.Host(dead)
 	require.NoError(c.t, err)
 	require.NoError(c.t, h.Stop(c.t.Context()))
@@ -152,9 +133,6 @@ func (c *life) replaceDead(dead, fresh string) {
 // until then.
 func (c *life) replaceLiving(fresh string) {
 	c.t.Helper()
-	if !c.shipped("etcd-replace.yml") {
-		return
-	}
 	old := c.e.Leader(c.t).Name
 	c.step("etcd-replace.yml", labtest.LongestPause, "-e", "member="+old, "-l", "etcd:masters:"+fresh)
 	for _, m := range c.e.Members(c.t) {
@@ -171,17 +149,13 @@ func (c *life) remove(member string) {
 	if n < 4 {
 		most = 0 // two are left
 	}
-	if c.step("etcd-remove.yml", most, "-e", "member="+member) {
-		require.Len(c.t, c.e.Members(c.t), n-1)
-	}
+	c.step("etcd-remove.yml", most, "-e", "member="+member)
+	require.Len(c.t, c.e.Members(c.t), n-1)
 }
 
 // restore backs up, spoils what there is, and goes back.
 func (c *life) restore() {
 	c.t.Helper()
-	if !c.shipped("etcd-backup.yml") || !c.shipped("etcd-restore.yml") {
-		return
-	}
 	c.d.must(0, append([]string{"run", "builtin:etcd-backup.yml"}, c.extra...)...)
 	want, members := c.e.Contents(c.t, c.v2), c.e.Members(c.t)
 	c.e.Spoil(c.t)

@@ -129,5 +129,6 @@ func (w *wordWatch) stop(t *testing.T) {
 	w.cancel()
 	<-w.done
 	require.Empty(t, w.seen)
+	require.NotZero(t, w.looked)
 	t.Logf("looked into processes %d times", w.looked)
 }

@@ -65,6 +65,9 @@ func TestEtcdBackupOf500MB(t *testing.T) {
 		}))
 	}
 	t.Log(plain, bare, verified)
+	saved, err := os.Stat(filepath.Join(dir, "plain.db"))
+	require.NoError(t, err)
+	require.Greater(t, saved.Size(), int64(500_000_000))
 	a, b, v := slices.Min(plain), slices.Min(bare), slices.Min(verified) // the machine's other work only adds
 	t.Logf("saved and copied %v; as a set %v, %.2f times; verified %v, %.2f times", a, b, ratio(b, a), v, ratio(v, a))
 	require.LessOrEqual(t, ratio(b, a), 1.3)
@@ -74,16 +77,16 @@ func TestEtcdBackupOf500MB(t *testing.T) {
 	d.file("large.yml", "- hosts: etcd\n  become: yes\n  tasks:\n    - etcd_backup: {staging_dir: /var/tmp}\n")
 	j := d.prepare(nil, "run", "large.yml").launch()
 	most := 0
-	ended := make(chan struct{})
-	go func() { defer close(ended); _, _ = j.wait() }()
 	for running := true; running; {
 		select {
-		case <-ended:
+		case <-j.ended:
 			running = false
 		case <-time.After(10 * time.Millisecond):
 			most = max(most, anonymous(j.cmd.Process.Pid))
 		}
 	}
+	code, said := j.wait()
+	require.Zero(t, code, said)
 	t.Logf("RssAnon of the controller: at most %d kB", most)
 	require.Positive(t, most)
 	require.Less(t, most, 100_000)

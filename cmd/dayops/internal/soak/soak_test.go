@@ -124,9 +124,13 @@ func (j *job) launch() *job {
 
 func (j *job) signal(s syscall.Signal) { _ = j.cmd.Process.Signal(s) } // it may have ended
 
-// wait gives the exit code, -1 after a kill, and what was said.
+// wait gives the exit code, -1 after a kill, and what was said. One that its
+// limit had to kill is no story's kill, and a failure.
 func (j *job) wait() (int, string) {
 	<-j.ended
+	if j.took >= jobLimit {
+		j.d.t.Errorf("it came to no end in %s: %v\n%s", j.took, j.cmd.Args[1:], j.said.String())
+	}
 	return j.cmd.ProcessState.ExitCode(), j.said.String()
 }
 
