@@ -31,6 +31,7 @@ type diary struct {
 	m *journal.Memory
 
 	extra func(*Options) // of an undo, what else it is given; may be nil
+	hosts []string       // of an undo; nil: all
 }
 
 func newDiary(w *world) *diary { return &diary{w: w, h: journal.Open(filepath.Join(w.dir, "state"))} }
@@ -249,7 +250,7 @@ func (d *diary) undo(run, as string, force ...string) Report {
 	w := d.w
 	m, err := d.h.Read(run)
 	require.NoError(w.t, err)
-	bound, err := Undo(m, UndoOptions{Force: force, OpenBlob: func(name string) (io.ReadCloser, error) { return d.h.OpenBlob(run, name) }})
+	bound, err := Undo(m, UndoOptions{Hosts: d.hosts, Force: force, OpenBlob: func(name string) (io.ReadCloser, error) { return d.h.OpenBlob(run, name) }})
 	require.NoError(w.t, err)
 	inv, err := inventory.Load([]string{filepath.Join(w.dir, "inventory")})
 	require.NoError(w.t, err)

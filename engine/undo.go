@@ -109,14 +109,17 @@ func (u undoer) Check(ctx context.Context, r task.Reader, p undoParams) (undoSta
 	overlay := &change.Overlay{}
 	over := change.Over(r, overlay)
 	for _, step := range u.part.steps[p.Host] {
+		if left, err := s.stands(ctx, r, step, u.run); left || err != nil {
+			if err != nil {
+				return s, err
+			}
+			continue
+		}
 		if step.wait { // it may hold now; it must hold then
 			s.Do, s.Of = append(s.Do, step.inverse...), append(s.Of, step.task)
 			continue
 		}
-		if s.mark(step); step.goes != nil {
-			s.leave(step, u.run)
-			continue
-		}
+		s.mark(step)
 		inverse, err := u.inverse(ctx, r, step)
 		if err != nil {
 			return s, err
@@ -161,7 +164,7 @@ func (s *undoState) mark(step undoStep) {
 	switch {
 	case len(step.inverse) == 0 && repeats(step.made):
 		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
-	case (len(step.inverse) == 0 || step.goes != nil) && r.Class != change.Exact:
+	case (len(step.inverse) == 0 || step.self) && r.Class != change.Exact:
 		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
 		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "cannot be undone"})
 	case r.Class != change.Exact:
@@ -169,9 +172,35 @@ func (s *undoState) mark(step undoStep) {
 	}
 }
 
+// stands tells that a step is left for the sake of its plan's step of no return.
+// Where that is in doubt its host is asked, before anything else of the plan is
+// taken back: it was the last of it.
+func (s *undoState) stands(ctx context.Context, r task.Reader, step undoStep, run string) (left bool, err error) {
+	g := step.good
+	switch {
+	case g == nil:
+		return false, nil
+	case step.self:
+		if err := g.look(ctx, r, step.made); err != nil {
+			return false, err
+		}
+		if g.stands() {
+			s.mark(step)
+			s.leave(step, run)
+		}
+		return true, nil
+	case !g.stands():
+		return false, nil
+	case !step.wait && !g.heard():
+		s.warn("left alone: "+step.was, "nobody can tell whether its plan has done what nothing takes back: "+g.was)
+		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "left alone: its plan may have done what nothing takes back: " + g.was})
+	}
+	return true, nil
+}
+
 // leave names what is left because it goes with a step of no return.
 func (s *undoState) leave(step undoStep, run string) {
-	for _, what := range step.goes {
+	for _, what := range step.good.goes {
 		s.warn("left alone, it goes with what cannot be undone: "+what, "")
 		s.Left = append(s.Left, change.Missed{Path: what, Why: "left alone: " + step.was + " cannot be undone"})
 	}

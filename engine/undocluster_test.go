@@ -74,6 +74,43 @@ func TestUndoLeavesWhatGoesWithAStepOfNoReturn(t *testing.T) {
 	}
 }
 
+// A step of no return of which nobody heard how it ended: its host tells whether
+// it was made. Where that cannot be asked it stands.
+func TestUndoAsksForAStepOfNoReturn(t *testing.T) {
+	for name, c := range map[string]struct {
+		gone bool // it was not made
+		host string
+		does []string
+		says string
+	}{
+		"made":      {false, "", nil, "left alone, it goes with what cannot be undone: h2: do add"},
+		"not made":  {true, "", []string{"undo-h2-add"}, ""},
+		"not asked": {true, "h2", nil, "left alone: do add"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := inARow(t, nil, "h2-add", "h1-forgood")
+			journal := filepath.Join(w.dir, "state/runs/r1/journal.jsonl")
+			text, err := os.ReadFile(journal)
+			require.NoError(t, err)
+			end := strings.LastIndex(string(text), `"kind":"done"`)
+			end = strings.LastIndex(string(text[:end]), "\n") + 1
+			require.NoError(t, os.WriteFile(journal, text[:end], 0o600))
+			if c.gone {
+				require.NoError(t, os.Remove(filepath.Join(w.dir, "made-h1-forgood")))
+			}
+			if c.host != "" {
+				d.hosts = []string{c.host}
+			}
+			rep := d.undo("r1", "u1")
+			require.NoError(t, d.j.Close())
+			require.False(t, rep.Failed, w.all())
+			require.Equal(t, c.does == nil, rep.Partial, w.all())
+			require.Equal(t, append([]string{"do-h2-add", "do-h1-forgood"}, c.does...), w.lines("log"))
+			require.Contains(t, w.all(), c.says)
+		})
+	}
+}
+
 // What must hold after a plan has been taken back is waited for: by a rollback, by
 // one that is taken up, and by an undo.
 func TestBackIsWaitedFor(t *testing.T) {

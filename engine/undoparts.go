@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/journal"
+	"github.com/dayops/dayops/engine/task"
 )
 
 // undoPart is a row of changes that one account made.
@@ -53,7 +56,8 @@ type undoStep struct {
 	task    string // that made it; "" where the journal is older than that
 	made    change.Change
 	doubt   bool     // nobody heard how it ended
-	goes    []string // of a step of no return: what else its plan did, which is left with it
+	good    *forGood // the command of no return of its plan, with which it is left where that was made; nil: none
+	self    bool     // it is that command
 	wait    bool     // inverse is what must hold in the end
 	inverse []change.Change
 }
@@ -64,16 +68,13 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 	if err != nil {
 		return nil, err
 	}
-	back := map[journal.Place]bool{} // whose plan is taken back
+	var back []journal.Place // whose plan is taken back
 	for _, s := range slices.Backward(m.Steps) {
 		stays := stands[s.At]
-		if !undoable(m, s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) || stays != nil && stays.id != s.ID {
+		if !undoable(m, s) || opt.Hosts != nil && !slices.Contains(opt.Hosts, s.Change.Host) || stays != nil && !stays.doubt && stays.id != s.ID {
 			continue // also without a look at its host, which the plan may have parted with
 		}
-		u := undoStep{was: s.Change.Summary, task: s.Change.Task, doubt: s.State == journal.Intent}
-		if stays != nil {
-			u.goes = stays.goes
-		}
+		u := undoStep{was: s.Change.Summary, task: s.Change.Task, doubt: s.State == journal.Intent, good: stays, self: stays != nil && stays.id == s.ID}
 		for _, kept := range s.Inverse {
 			c, err := change.Decode(kept.Kind, kept.Data, change.DecodeOptions{Open: opt.OpenBlob})
 			if err != nil {
@@ -91,17 +92,17 @@ func undoParts(m *journal.Memory, opt UndoOptions) ([]*undoPart, error) {
 		p := parts[len(parts)-1]
 		p.last = stageOfStep(s)
 		p.steps[s.Change.Host] = append(p.steps[s.Change.Host], u)
-		if stays == nil {
-			back[s.At] = true
+		if (stays == nil || stays.doubt) && !slices.Contains(back, s.At) {
+			back = append(back, s.At)
 		}
 	}
-	waits, err := waitParts(m, opt, back)
+	waits, err := waitParts(m, opt, back, stands)
 	return append(parts, waits...), err
 }
 
 // waitParts are what must hold once plans have been taken back.
-func waitParts(m *journal.Memory, opt UndoOptions, back map[journal.Place]bool) (parts []*undoPart, err error) {
-	for at := range back {
+func waitParts(m *journal.Memory, opt UndoOptions, back []journal.Place, stands map[journal.Place]*forGood) (parts []*undoPart, err error) {
+	for _, at := range back {
 		for _, kept := range m.Plans[at].After {
 			if opt.Hosts != nil && !slices.Contains(opt.Hosts, kept.Host) {
 				continue
@@ -114,16 +115,47 @@ func waitParts(m *journal.Memory, opt UndoOptions, back map[journal.Place]bool) 
 			if i < 0 {
 				parts, i = append(parts, &undoPart{as: kept.As, steps: map[string][]undoStep{}}), len(parts)
 			}
-			parts[i].steps[kept.Host] = append(parts[i].steps[kept.Host], undoStep{was: kept.Summary, wait: true, inverse: []change.Change{c}})
+			parts[i].steps[kept.Host] = append(parts[i].steps[kept.Host], undoStep{was: kept.Summary, wait: true, good: stands[at], inverse: []change.Change{c}})
 		}
 	}
 	return parts, nil
 }
 
-// forGood is a command of no return that was made.
+// forGood is a command of no return that was made, or perhaps was.
 type forGood struct {
-	id   int64
-	goes []string
+	id    int64
+	was   string   // its summary
+	goes  []string // what else its plan did, which is left with it
+	doubt bool     // nobody heard how it ended, or it failed: its host can tell
+
+	mu           sync.Mutex
+	looked, made bool // of one in doubt
+}
+
+// look asks the command's host whether one in doubt was made.
+func (f *forGood) look(ctx context.Context, r task.Reader, made change.Change) error {
+	if !f.doubt {
+		return nil
+	}
+	where, err := change.Observe(ctx, change.Host{Reader: r}, made)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked, f.made = err == nil, where != change.Before
+	return err
+}
+
+// heard tells whether it is known how it ended.
+func (f *forGood) heard() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.doubt || f.looked
+}
+
+// stands tells that it was made, or that nobody can say that it was not.
+func (f *forGood) stands() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.doubt || !f.looked || f.made
 }
 
 // standsForGood are the commands of no return, the last of each plan, and what
@@ -131,7 +163,7 @@ type forGood struct {
 func standsForGood(m *journal.Memory) (map[journal.Place]*forGood, error) {
 	out := map[journal.Place]*forGood{}
 	for _, s := range m.Steps {
-		if s.Change.Kind != (&change.Exec{}).Kind() || s.State != journal.Done || !undoable(m, s) {
+		if f := out[s.At]; s.Change.Kind != (&change.Exec{}).Kind() || !undoable(m, s) || f != nil && !f.doubt && s.State != journal.Done {
 			continue
 		}
 		c, err := change.Decode(s.Change.Kind, s.Change.Data, change.DecodeOptions{})
@@ -139,7 +171,7 @@ func standsForGood(m *journal.Memory) (map[journal.Place]*forGood, error) {
 			return nil, fmt.Errorf("change %d: %w", s.ID, err)
 		}
 		if e, ok := c.(*change.Exec); ok && e.NoReturn {
-			out[s.At] = &forGood{id: s.ID, goes: []string{}}
+			out[s.At] = &forGood{id: s.ID, was: s.Change.Summary, goes: []string{}, doubt: s.State != journal.Done}
 		}
 	}
 	for _, s := range m.Steps {
