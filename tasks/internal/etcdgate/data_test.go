@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -122,9 +123,19 @@ type hostOf struct {
 	dir                   string
 	link                  map[string]string
 	looks                 int
+	pid                   string // of who listens; "": not told
+	mu                    sync.Mutex
+}
+
+func (h *hostOf) change(f func(*hostOf)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(h)
 }
 
 func (h *hostOf) Units(_ context.Context, names ...string) (out []reader.Unit, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.looks++
 	for _, n := range names {
 		u := reader.Unit{Name: n, LoadState: "not-found", ActiveState: "inactive"}
@@ -146,10 +157,16 @@ func (h *hostOf) Hash(_ context.Context, paths ...string) ([]reader.File, error)
 func (h *hostOf) ReadFile(context.Context, string, int64) ([]byte, error) { return nil, fs.ErrNotExist }
 
 func (h *hostOf) Probe(_ context.Context, argv ...string) (conn.Result, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	out := ""
 	switch {
 	case argv[0] == "ss" && (h.active || h.listens):
-		out = "LISTEN 0 4096 127.0.0.1:2379 0.0.0.0:*\n"
+		out = "LISTEN 0 4096 127.0.0.1:2379 0.0.0.0:*"
+		if h.pid != "" {
+			out += " users:((\"etcd\",pid=" + h.pid + ",fd=7))"
+		}
+		out += "\n"
 	case argv[0] == "readlink":
 		if out = argv[2]; h.link[out] != "" {
 			out = h.link[out]

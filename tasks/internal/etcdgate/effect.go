@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
@@ -24,10 +25,11 @@ const (
 // effect is what a change does to the cluster.
 type effect struct {
 	power   power
-	doing   string // for people: "stopping", "rebooting the host of"
-	later   bool   // after the change has ended
-	host    bool   // the whole host goes with it
-	data    string // the path at which a member that runs loses its data
+	doing   string        // for people: "stopping", "rebooting the host of"
+	later   bool          // after the change has ended
+	within  time.Duration // not 0: it begins some time after the change, mostly within this
+	host    bool          // the whole host goes with it
+	data    string        // the path at which a member that runs loses its data
 	members []seat
 }
 
@@ -56,7 +58,7 @@ func (e effect) then(f effect) effect {
 	case f.power >= halts && (e.power != halts || !e.host):
 		e.power, e.doing = f.power, f.doing
 	}
-	e.later, e.host = e.later || f.later, e.host || f.host
+	e.later, e.host, e.within = e.later || f.later, e.host || f.host, max(e.within, f.within)
 	e.members = append(e.members, f.members...)
 	return e
 }
@@ -126,7 +128,7 @@ func (t target) of(c change.Change) effect {
 	case *change.Move:
 		e := effect{}
 		if t.holdsManifest(c.From) {
-			e = effect{power: halts, doing: "stopping"}
+			e = t.withdrawn()
 		}
 		if t.PodRuntime() && path.Clean(c.To) == t.Manifest {
 			e = e.then(t.placed())
@@ -134,10 +136,14 @@ func (t target) of(c change.Change) effect {
 		return e.then(t.loses(sites(c)))
 	case *change.Remove:
 		if t.holdsManifest(c.Path) {
-			return effect{power: halts, doing: "stopping"}.then(t.loses(sites(c)))
+			return t.withdrawn().then(t.loses(sites(c)))
 		}
 	case *change.Write:
-		return t.put(c.Path).then(t.loses(sites(c)))
+		e := t.put(c.Path)
+		if c.Before.Exists && c.Before.SHA256 == c.After.SHA256 {
+			e.within = 0 // the kubelet sees nothing new
+		}
+		return e.then(t.loses(sites(c)))
 	case *change.Link:
 		return t.put(c.Path).then(t.loses(sites(c)))
 	case *change.Transfer:
@@ -175,10 +181,15 @@ func (t target) put(p string) effect {
 	return effect{}
 }
 
+// withdrawn is a manifest that goes from where the kubelet looks.
+func (t target) withdrawn() effect {
+	return effect{power: halts, doing: "stopping", within: kubeletLimit}
+}
+
 // placed is a manifest that comes where the kubelet looks.
 func (t target) placed() effect {
 	if t.Pod.Path == t.Manifest {
-		return effect{power: bounces, doing: "restarting"}
+		return effect{power: bounces, doing: "restarting", within: kubeletLimit}
 	}
 	return effect{power: starts}
 }
@@ -274,6 +285,9 @@ func (t target) deed(d words.Deed, queries map[string]change.Query) effect {
 	p := map[words.Verb]power{words.Stop: halts, words.Restart: bounces, words.Start: starts}[d.Verb]
 	e := effect{power: p, doing: map[power]string{halts: "stopping", bounces: "restarting"}[p], later: d.Later}
 	hit := false
+	if d.PutOff {
+		e.within = putOffLimit
+	}
 	switch d.Object {
 	case words.Host:
 		e.host, hit = true, true
@@ -287,10 +301,15 @@ func (t target) deed(d words.Deed, queries map[string]change.Query) effect {
 		hit = t.contained() && (len(d.Names) == 0 || slices.ContainsFunc(d.Names, t.isContainer))
 	case words.Process:
 		hit = len(d.Names) == 0 || slices.ContainsFunc(d.Names, t.isProcess)
+		if !slices.ContainsFunc(d.Names, func(n string) bool { return strings.Contains(n, "etcd") }) {
+			e.within = 0 // a number is hardly ever the member's
+		}
 	case words.Manifest:
 		hit = slices.ContainsFunc(d.Names, t.covers)
 		if hit && p == bounces && t.Pod.Path != t.Manifest {
 			e = effect{power: starts}
+		} else {
+			e.within = max(e.within, kubeletLimit)
 		}
 	case words.File:
 		return t.loses(sitesOf(d))

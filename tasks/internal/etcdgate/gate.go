@@ -47,11 +47,13 @@ import (
 
 // Limits on waiting.
 const (
-	lookLimit  = 30 * time.Second // at one host
-	healLimit  = 5 * time.Minute  // for a member to be healthy again
-	leaveLimit = 90 * time.Second // for a host to go down that was told to
-	pulse      = time.Second
-	settle     = 3 * time.Second // until what happens after a command has begun
+	lookLimit    = 30 * time.Second // at one host
+	healLimit    = 5 * time.Minute  // for a member to be healthy again
+	leaveLimit   = 90 * time.Second // for a host to go down that was told to
+	kubeletLimit = 90 * time.Second // for a pod to go whose manifest is another, or gone
+	putOffLimit  = 3 * time.Minute  // for a member to go that a command left in the background or a timer stops
+	pulse        = time.Second
+	settle       = 3 * time.Second // until what happens after a command has begun
 )
 
 // Options of a Gate.
@@ -69,7 +71,7 @@ type Gate struct {
 	places  map[string][]string      // where hosts of etcd's groups have their data; as old as the run
 	halted  map[string]bool          // in a dry run: hosts whose member it has stopped
 	removed map[uint64]bool          // in a dry run: members that it has removed
-	leaving map[string]string        // hosts that were told to go down, with the boot id they had then
+	leaving map[string]mark          // hosts that were told to go down, and those whose member was
 }
 
 var (
@@ -79,7 +81,7 @@ var (
 
 // New makes the gate of a run.
 func New(opt Options) *Gate {
-	return &Gate{opt: opt, found: map[string]etcd.Instance{}, places: map[string][]string{}, halted: map[string]bool{}, removed: map[uint64]bool{}, leaving: map[string]string{}}
+	return &Gate{opt: opt, found: map[string]etcd.Instance{}, places: map[string][]string{}, halted: map[string]bool{}, removed: map[uint64]bool{}, leaving: map[string]mark{}}
 }
 
 const name = "etcd quorum"
@@ -141,7 +143,7 @@ func (g *Gate) Claim(ctx context.Context, c engine.Claim) (func(), error) {
 	} else if warn != "" {
 		c.Warn(name+": "+warn, "")
 	}
-	return g.hold(c, t, e, cl), nil
+	return g.hold(ctx, c, t, e, cl), nil
 }
 
 // weigh counts votes, and a second time where an election or a busy host may have
@@ -194,7 +196,7 @@ func (g *Gate) unless(c engine.Claim, e *engine.GateError) error {
 }
 
 // hold is what is waited for when the host's part is done.
-func (g *Gate) hold(c engine.Claim, t target, e effect, cl *cluster) func() {
+func (g *Gate) hold(ctx context.Context, c engine.Claim, t target, e effect, cl *cluster) func() {
 	if c.Check {
 		g.foresee(c.Host, e, cl)
 		return nil
@@ -204,25 +206,16 @@ func (g *Gate) hold(c engine.Claim, t target, e effect, cl *cluster) func() {
 	}
 	going := e.host && e.later // a command that returns before the host goes
 	if going {
-		g.mark(c.Host, cl.bootID)
+		g.mark(c.Host, mark{boot: cl.bootID})
 	}
 	if cl.own == nil || cl.own.Learner || !cl.own.Healthy {
 		return nil
 	}
 	w := &watch{g: g, c: c, member: *cl.own, e: e, going: going, boot: cl.bootID}
+	if e.within > 0 && !e.host {
+		w.expect(ctx, t)
+	}
 	return w.wait
-}
-
-func (g *Gate) mark(host, boot string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.leaving[host] = boot
-}
-
-func (g *Gate) unmark(host string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.leaving, host)
 }
 
 // power weighs the stop or restart of the host's own member.

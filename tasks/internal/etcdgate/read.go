@@ -213,7 +213,7 @@ func (g *Gate) complete(ctx context.Context, c engine.Claim, cl *cluster, best w
 			at.Healthy = err == nil && v.Own != nil && v.Own.MemberID == m.ID && v.Own.Leader != 0 && v.Cluster == best.v.Cluster &&
 				v.Own.Index+etcd.MaxLag >= best.v.Own.Index
 		}
-		if g.gone(ctx, c, h) {
+		if g.leaves(ctx, c, h) {
 			at.Healthy = false
 		}
 		if c.Check {
@@ -231,22 +231,6 @@ func (g *Gate) instance(host string) etcd.Instance {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.found[host]
-}
-
-// gone tells a host that was told to go down and has not started anew since.
-func (g *Gate) gone(ctx context.Context, c engine.Claim, host string) bool {
-	g.mu.Lock()
-	was, leaving := g.leaving[host]
-	g.mu.Unlock()
-	if !leaving {
-		return false
-	}
-	c.Host = host
-	if now := bootID(ctx, c); now != "" && now != was {
-		g.unmark(host)
-		return false
-	}
-	return true
 }
 
 // foreseen is whether a member would be healthy at this place of a dry run. A

@@ -14,21 +14,27 @@ type watch struct {
 	c      engine.Claim
 	member etcd.Member
 	e      effect
-	going  bool   // the host goes down after the command has ended
-	boot   string // id before
-	left   bool   // it was seen to be down since
+	within time.Duration // not 0: until the member was seen to go, at most
+	was    mark          // it, then
+	going  bool          // the host goes down after the command has ended
+	boot   string        // id before
+	left   bool          // it was seen to be down since
 }
 
 // wait returns when the member is healthy again, when it is stopped for good, or
 // after healLimit; a host that was told to go down and does not, after leaveLimit.
+// A member that is to go some time after the change is waited for before that.
 func (w *watch) wait() {
 	limit := healLimit
 	if w.going && w.e.power == halts {
 		limit = leaveLimit
 	}
+	if w.within > 0 && !w.goes(context.Background()) {
+		return // it stays marked: it may still go
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if w.e.later && !pause(ctx, settle) {
+	if w.e.later && w.within == 0 && !pause(ctx, settle) {
 		return
 	}
 	leave := time.NewTimer(leaveLimit)
@@ -65,8 +71,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (w *watch) over(ctx context.Context) bool {
 	in, ok, err := find(ctx, w.c, w.c.Host)
 	if err == nil && !w.going {
-		if !ok || in.Down() && !waking(in) {
-			return true // stopped, or failed: not soon
+		if !ok || in.Down() && !waking(in) { // stopped, or failed: not soon
+			return w.within == 0 || w.e.power == halts || in.Service.ActiveState == "failed"
 		}
 		v, err := count(ctx, w.c, w.c.Host, in)
 		return err == nil && well(v, w.member.ID)

@@ -45,6 +45,7 @@ type Deed struct {
 	Verb   Verb
 	Names  []string // vague ones may be anything, see Vague; none: not said
 	Later  bool     // it happens after the command has ended
+	PutOff bool     // and nobody knows how long after: left in the background, or a timer's
 }
 
 // Vague tells a word whose value only a shell on the host knows.
@@ -68,7 +69,7 @@ func Deeds(argv []string, dir string) []Deed {
 		later = later || c[0] == background
 	}
 	for i := range out { // which of them, only the shell knows
-		out[i].Later = out[i].Later || later
+		out[i].Later, out[i].PutOff = out[i].Later || later, later
 	}
 	return out
 }
@@ -172,13 +173,13 @@ func systemctl(argv []string) (Deed, bool) {
 	units := unitNames(words[1:])
 	switch verb := words[0]; verb {
 	case "stop", "freeze":
-		return Deed{Unit, Stop, units, later}, true
+		return Deed{Object: Unit, Verb: Stop, Names: units, Later: later}, true
 	case "kill":
-		return Deed{Unit, Stop, units, true}, true // whether systemd starts it again, the signal and the unit decide
+		return Deed{Object: Unit, Verb: Stop, Names: units, Later: true}, true // whether systemd starts it again, the signal and the unit decide
 	case "restart", "try-restart", "condrestart", "reload-or-restart", "try-reload-or-restart", "reload-or-try-restart", "force-reload":
-		return Deed{Unit, Restart, units, later}, true
+		return Deed{Object: Unit, Verb: Restart, Names: units, Later: later}, true
 	case "disable", "mask":
-		return Deed{Unit, Stop, units, later}, now
+		return Deed{Object: Unit, Verb: Stop, Names: units, Later: later}, now
 	case "start", "isolate":
 		return target(verb, units, later)
 	case "reboot", "kexec", "soft-reboot":
@@ -204,7 +205,7 @@ func target(verb string, units []string, later bool) (Deed, bool) {
 			return Deed{Object: Host, Verb: Stop, Later: true}, true
 		}
 	}
-	return Deed{Unit, Start, units, later}, verb == "start" && len(units) > 0
+	return Deed{Object: Unit, Verb: Start, Names: units, Later: later}, verb == "start" && len(units) > 0
 }
 
 func unitNames(words []string) []string {
@@ -225,13 +226,13 @@ func service(argv []string) (Deed, bool) {
 	units := unitNames(argv[:1])
 	switch argv[1] {
 	case "stop":
-		return Deed{Unit, Stop, units, false}, true
+		return Deed{Object: Unit, Verb: Stop, Names: units}, true
 	case "start":
-		return Deed{Unit, Start, units, false}, true
+		return Deed{Object: Unit, Verb: Start, Names: units}, true
 	case "restart", "condrestart", "try-restart", "force-reload", "reload-or-restart", "--full-restart":
-		return Deed{Unit, Restart, units, false}, true
+		return Deed{Object: Unit, Verb: Restart, Names: units}, true
 	}
-	return Deed{Unit, Stop, units, false}, Vague(argv[1])
+	return Deed{Object: Unit, Verb: Stop, Names: units}, Vague(argv[1])
 }
 
 func has(argv []string, words ...string) bool {

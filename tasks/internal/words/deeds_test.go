@@ -166,6 +166,26 @@ func TestRisk(t *testing.T) {
 	}
 }
 
+// Of what is left in the background nobody knows when it begins.
+func TestPutOff(t *testing.T) {
+	for text, want := range map[string]bool{
+		"systemctl stop etcd":                               false,
+		"systemctl --no-block stop etcd":                    false,
+		"sleep 20; systemctl stop etcd":                     false,
+		"pkill etcd":                                        false,
+		"reboot":                                            false,
+		"(sleep 20; systemctl stop etcd) &":                 true,
+		"systemd-run --on-active=60 systemctl stop etcd":    true,
+		"nohup sh -c 'sleep 20; systemctl restart etcd' & ": true,
+	} {
+		for _, d := range Deeds(sh(text), "") {
+			require.Equal(t, want, d.PutOff, text)
+			require.True(t, d.Later || !d.PutOff, text)
+		}
+		require.NotEmpty(t, Deeds(sh(text), ""), text)
+	}
+}
+
 // What a command deletes, moves away or replaces, by its literal words.
 func TestFiles(t *testing.T) {
 	for text, want := range map[string][]string{

@@ -33,7 +33,7 @@ func containers(program string, argv []string, depth int) []Deed {
 		var out []Deed
 		for _, c := range Commands(names[1:]) {
 			if base := path.Base(c[0]); base == "kill" || base == "pkill" || base == "killall" {
-				out = append(out, Deed{Container, Stop, names[:1], true})
+				out = append(out, Deed{Object: Container, Verb: Stop, Names: names[:1], Later: true})
 				continue
 			}
 			out = append(append(out, deeds(c, depth+1)...), files(c, "")...) // its data have the same path in there
@@ -219,9 +219,9 @@ func manifests(program string, argv []string) []Deed {
 	}
 	switch {
 	case len(gone) > 0:
-		return []Deed{{Manifest, Stop, gone, true}}
+		return []Deed{{Object: Manifest, Verb: Stop, Names: gone, Later: true}}
 	case to != "" && inPods(to):
-		return []Deed{{Manifest, Restart, []string{to}, true}} // where one is there already
+		return []Deed{{Object: Manifest, Verb: Restart, Names: []string{to}, Later: true}} // where one is there already
 	}
 	return nil
 }

@@ -82,8 +82,10 @@ Who does not run has no data to lose.
 
 Of commands it sees no more than literal words (dayops doc command): a script that stops
 etcd is not recognised, nor is a package manager started by a command. What a command
-leaves in the background (&, systemd-run) is waited for only if it begins within three
-seconds. Two runs from different control machines do not see one another's claims.
+leaves in the background or to a timer (&, systemd-run) is waited for until the member
+was seen to go, for at most 3 minutes; a kubelet that is given another manifest, or none,
+and a host that is told to go down, 90 seconds. Who has not gone by then counts as one
+that may go at any time, for the rest of the run. Two runs from different control machines do not see one another's claims.
 `
 
 // approved is the highest risk that the command line approves.
