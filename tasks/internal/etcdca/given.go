@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"time"
@@ -102,7 +103,9 @@ func (g Given) look(ctx context.Context, r task.Reader) (Authority, error) {
 // here reads the two files of the control machine. Of the key only whether it
 // belongs to the certificate is kept.
 func (g Given) here() Authority {
-	a := Authority{Found: true, Local: true, Dir: filepath.Dir(g.LocalKey.Path), Key: absolute(g.LocalKey.Path), Days: g.Days, OpenSSL: true}
+	a := Authority{Found: true, Local: true, Dir: filepath.Dir(g.LocalKey.Path), Key: absolute(g.LocalKey.Path), Days: g.Days}
+	_, err := exec.LookPath("openssl")
+	a.OpenSSL = err == nil
 	cert, err := content(g.LocalCert)
 	if err != nil {
 		a.Cert = File{Path: g.LocalCert.Path, Problem: "cannot be read: " + reader.Printable(err.Error())}

@@ -123,6 +123,17 @@ func TestGivenProblems(t *testing.T) {
 	require.False(t, find(t, h, etcdca.Given{CACert: good + "/ca.crt", CAKey: "/nowhere/ca.key"}).Found)
 }
 
+// A control machine without openssl is told before anything is changed.
+func TestGivenNeedsOpenSSL(t *testing.T) {
+	h := tasktest.Local(t)
+	good := authority(t, time.Now().AddDate(1, 0, 0))
+	trusted := read(t, h, good+"/ca.crt")
+	t.Setenv("PATH", t.TempDir())
+	problem, hint := find(t, h, etcdca.Given{LocalCert: local(good + "/ca.crt"), LocalKey: local(good + "/ca.key")}).Problem(time.Now(), trusted)
+	require.Equal(t, "the authority's host has no openssl", problem)
+	require.Equal(t, "install it", hint)
+}
+
 func TestGivenParameters(t *testing.T) {
 	for want, g := range map[string]etcdca.Given{
 		"ca_cert and ca_key go together":             {CACert: "/a", Days: 1},
