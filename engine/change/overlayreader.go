@@ -338,6 +338,9 @@ func (r *OverlayReader) Probe(ctx context.Context, argv ...string) (conn.Result,
 			return conn.Result{}, &UnknownError{Step: step, What: strings.Join(argv, " ")}
 		}
 	}
+	if step := r.plannedUnit(ctx, argv); step != "" {
+		return conn.Result{}, &UnknownError{Step: step, What: strings.Join(argv, " ")}
+	}
 	res, err := r.base.Probe(ctx, argv...)
 	if err == nil && res.Code != 0 {
 		if err := r.unknown(strings.Join(argv, " ")); err != nil {

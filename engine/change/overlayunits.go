@@ -9,7 +9,8 @@ import (
 	"github.com/dayops/dayops/engine/reader"
 )
 
-// Units is reader.Reader's. A unit whose file is planned is there by then.
+// Units is reader.Reader's. A unit whose file is planned is there by then. One
+// that has several names is the same by each of them.
 func (r *OverlayReader) Units(ctx context.Context, names ...string) ([]reader.Unit, error) {
 	out := make([]reader.Unit, len(names))
 	var asks []string
@@ -31,6 +32,11 @@ func (r *OverlayReader) Units(ctx context.Context, names ...string) ([]reader.Un
 		return nil, err
 	}
 	for j, u := range found {
+		if planned, ok := r.o.Units[u.Key()]; ok {
+			planned.Name, planned.ID = u.Name, u.ID
+			out[at[j]] = planned
+			continue
+		}
 		if u, err = r.withFiles(u); err != nil {
 			return nil, err
 		}
@@ -44,6 +50,31 @@ func (r *OverlayReader) Units(ctx context.Context, names ...string) ([]reader.Un
 	return out, nil
 }
 
+// plannedUnit tells which step has planned one of the units that systemctl is asked
+// about, by any of its names.
+func (r *OverlayReader) plannedUnit(ctx context.Context, argv []string) (step string) {
+	if argv[0] != "systemctl" || len(r.o.Units) == 0 {
+		return ""
+	}
+	var names []string
+	for i, a := range argv {
+		const verb = 1
+		if _, err := reader.UnitName(a); i > verb && err == nil && argv[i-1] != "-p" && argv[i-1] != "--property" {
+			names = append(names, a)
+		}
+	}
+	units, err := r.base.Units(ctx, names...)
+	if err != nil {
+		return "" // it will say so itself
+	}
+	for _, u := range units {
+		if step = r.o.touched(u.Key()); step != "" {
+			break
+		}
+	}
+	return step
+}
+
 // unitDirs is where systemd finds a unit's file, the first one wins.
 func unitDirs() []string {
 	return []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
@@ -52,7 +83,7 @@ func unitDirs() []string {
 // withFiles is u as the planned files leave it: new when its file is new, else
 // in need of a reload.
 func (r *OverlayReader) withFiles(u reader.Unit) (reader.Unit, error) {
-	files := []string{u.Name}
+	files := []string{u.Name, u.Key()}
 	if stem, _, ok := strings.Cut(u.Name, "@"); ok {
 		files = append(files, stem+"@"+path.Ext(u.Name))
 	}

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -285,16 +286,20 @@ func (u *Unit) verify(ctx context.Context, h Host, name string) error {
 	return nil
 }
 
+// key is the unit's own name, where name is an alias.
+func (u *Unit) key(name string) string { return cmp.Or(u.Before.ID, name) }
+
 func (u *Unit) effect(o *Overlay) {
 	name, err := reader.UnitName(u.Name)
 	if err != nil {
 		return
 	}
+	name = u.key(name)
 	f, ok := o.Units[name]
 	if !ok {
 		f = u.Before
 	}
-	f.Name = name
+	f.Name, f.ID = name, ""
 	if !f.Exists() {
 		f.LoadState, f.ActiveState, f.SubState, f.UnitFileState = "loaded", "inactive", "dead", "disabled"
 	}

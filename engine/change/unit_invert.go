@@ -20,9 +20,10 @@ func (u *Unit) invert(ctx context.Context, h Host, _ Keeper) ([]Change, error) {
 	if err != nil || !now.Exists() && !u.DaemonReload {
 		return nil, err
 	}
-	o := Overlay{Units: map[string]reader.Unit{name: now}}
+	o := Overlay{Units: map[string]reader.Unit{u.key(name): now}}
 	u.effect(&o)
-	after := o.Units[name]
+	after := o.Units[u.key(name)]
+	after.Name, after.ID = name, now.ID
 	inverse := &Unit{Name: u.Name, Before: after, NoBlock: u.NoBlock}
 	set := func(into **bool, was, is bool) {
 		if was != is {

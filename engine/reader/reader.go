@@ -3,6 +3,7 @@
 package reader
 
 import (
+	"cmp"
 	"io/fs"
 	"time"
 )
@@ -51,8 +52,12 @@ type Unit struct {
 	SubState      string
 	UnitFileState string // enabled, disabled, static, masked, indirect, "" when not found
 	FragmentPath  string
-	NeedReload    bool // NeedDaemonReload
+	NeedReload    bool   // NeedDaemonReload
+	ID            string `json:",omitempty"` // systemd's own name of it, where Name is an alias
 }
+
+// Key is the one name of a unit that has several.
+func (u Unit) Key() string { return cmp.Or(u.ID, u.Name) }
 
 // Exists tells whether systemd knows the unit.
 func (u Unit) Exists() bool { return u.LoadState != "" && u.LoadState != "not-found" }

@@ -85,7 +85,9 @@ func (r *Reader) Units(ctx context.Context, names ...string) ([]Unit, error) {
 	out := make([]Unit, len(names))
 	for i, n := range full {
 		out[i] = found[at[n]]
-		out[i].Name = n
+		if out[i].Name = n; found[at[n]].Name != n {
+			out[i].ID = found[at[n]].Name
+		}
 	}
 	return out, nil
 }
