@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -152,6 +153,25 @@ func TestRollbackIsResumed(t *testing.T) {
 			require.Equal(t, []string{"h1/c"}, w.left())
 		})
 	}
+}
+
+// Of several tries that were taken back the last one is told, every time.
+func TestRollbackOfTriesIsTold(t *testing.T) {
+	back := map[journal.Place]string{{Step: "1.1", Host: "h2", Try: 9}: "another host", {Step: "1.2", Host: "h1", Try: 9}: "another step", {Step: "1.1", Host: "h1", Item: 2, Try: 9}: "another item"}
+	for try := 1; try <= 8; try++ {
+		back[journal.Place{Step: "1.1", Host: "h1", Try: try}] = fmt.Sprintf("try %d", try)
+	}
+	r := &run{opt: Options{Memory: &journal.Memory{Rollbacks: back}}}
+	for range 50 {
+		var told *RolledBackError
+		require.ErrorAs(t, r.tookBack(journal.Place{Step: "1.1", Host: "h1"}), &told)
+		require.Equal(t, "try 8", told.Why)
+	}
+	require.NoError(t, r.tookBack(journal.Place{Step: "1.1", Host: "h3"}))
+	cut := errors.New("lost")
+	at := journal.Place{Step: "1.1", Host: "h1", Try: 8}
+	r.back = map[journal.Place]*rollback{at: {on: map[string]*RolledBackError{"h1": {Why: "try 8"}}, cut: map[string]error{"h1": cut}}}
+	require.ErrorIs(t, r.tookBack(journal.Place{Step: "1.1", Host: "h1"}), cut)
 }
 
 // took is the record of a controller that takes the run up.

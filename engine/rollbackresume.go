@@ -19,10 +19,7 @@ import (
 // and then does what their plans must do in the end.
 func (r *run) goBack(ctx context.Context, p *playbook.BoundPlay) {
 	m := r.opt.Memory
-	places := slices.SortedFunc(maps.Keys(m.Rollbacks), func(a, b journal.Place) int {
-		return cmp.Or(cmp.Compare(a.Step, b.Step), cmp.Compare(a.Host, b.Host), a.Item-b.Item, a.Try-b.Try)
-	})
-	for _, at := range places {
+	for _, at := range rolledBack(m) {
 		s := r.stepAt(at.Step)
 		if !playOf(p, at.Step) || s == nil || r.saidAll(at) || r.interrupted(ctx) {
 			continue
@@ -32,6 +29,13 @@ func (r *run) goBack(ctx context.Context, p *playbook.BoundPlay) {
 			r.emit(event.Event{Kind: event.Note, Status: event.Failed, StepID: s.ID, Step: s.Title(), Text: "taking back what was done: " + err.Error()})
 		}
 	}
+}
+
+// rolledBack are the places of plans that an earlier controller took back, in order.
+func rolledBack(m *journal.Memory) []journal.Place {
+	return slices.SortedFunc(maps.Keys(m.Rollbacks), func(a, b journal.Place) int {
+		return cmp.Or(cmp.Compare(a.Step, b.Step), cmp.Compare(a.Host, b.Host), a.Item-b.Item, a.Try-b.Try)
+	})
 }
 
 // saidAll tells whether every host that a rolled-back plan changed has its result.
@@ -141,18 +145,19 @@ func (r *run) finallyAt(ctx context.Context, at journal.Place, b *rollback) {
 }
 
 // tookBack is what to say of a step that an earlier controller began and whose
-// plan has been taken back; nil of any other.
+// plan has been taken back; nil of any other. Of several tries the last counts, as
+// it would have without an interruption.
 func (r *run) tookBack(at journal.Place) error {
 	if r.opt.Memory == nil {
 		return nil
 	}
-	for p, why := range r.opt.Memory.Rollbacks {
+	for _, p := range slices.Backward(rolledBack(r.opt.Memory)) {
 		if p.Step != at.Step || p.Host != at.Host || p.Item != at.Item {
 			continue
 		}
 		b := r.backAt(p)
 		if b == nil || b.on[at.Host] == nil {
-			return &RolledBackError{Why: why}
+			return &RolledBackError{Why: r.opt.Memory.Rollbacks[p]}
 		}
 		return together(b.on[at.Host], b.cut[at.Host])
 	}
