@@ -1,5 +1,5 @@
 # make demo: see it work. make test: every test. Both install what is missing, as root on Debian.
-.PHONY: build demo test fuzz lint bench soak repeat lab lab-down clean
+.PHONY: build demo test fuzz lint bench soak soak-etcd repeat lab lab-down clean
 
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -30,14 +30,19 @@ lint:
 bench:
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
 
-# The long forms of what `make test` does in short: hundreds of kills, cut
-# connections and races, as root, and the matrix over etcd's releases. Tests that
-# have no short form have the build tag soak. Hours, most of them etcd's: RUN=TestKilled
-# and the like are one of them.
+# The long forms of what `make test` does in short, as root: hundreds of kills, cut
+# connections, races, undos and forecasts, in half an hour. RUN=TestKilled is one of them.
 soak: build
 	@.ci/install
-	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -tags soak -timeout 300m -run '$(or $(RUN),.)' ./cmd/dayops/internal/soak
-	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -tags soak -timeout 60m -run '$(or $(RUN),Etcd|Honest)' ./cmd/dayops/internal/e2e
+	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -timeout 60m -run '$(or $(RUN),^Test(Killed|Resume|Undo)$$)' ./cmd/dayops/internal/soak
+	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -timeout 30m -run '$(or $(RUN),Honest)' ./cmd/dayops/internal/e2e
+
+# The same of etcd: the matrix over its releases, members that cannot start, kills
+# at every step. Hours; these tests have the build tag soak. RUN=TestEtcdLife is one of them.
+soak-etcd: build
+	@.ci/install
+	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -tags soak -timeout 300m -run '$(or $(RUN),Etcd)' ./cmd/dayops/internal/soak
+	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -tags soak -timeout 60m -run '$(or $(RUN),Etcd)' ./cmd/dayops/internal/e2e
 	DAYOPS_SOAK=1 go test -count=1 -v -tags crash -run '$(or $(RUN),Killed)' ./engine
 
 # Every test again and again, for what fails once in a while.
