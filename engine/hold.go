@@ -103,7 +103,7 @@ func (r *run) take(ctx context.Context, host, as string, waits time.Duration) (l
 		r.holds.resuming.Lock()
 		defer r.holds.resuming.Unlock()
 	}
-	opt := guard.Options{Expiry: r.opt.LockExpiry, Patience: time.Second, Dir: r.opt.HostDir, After: r.opt.Undoes}
+	opt := guard.Options{Expiry: r.opt.LockExpiry, Patience: time.Second, Dir: r.opt.HostDir, After: r.opt.undoes()}
 	began, told := r.opt.Now(), false
 	for tries := 0; tries < sharedTries; tries++ {
 		lock, err = guard.Acquire(ctx, l.conn, as, r.opt.Owner, opt)

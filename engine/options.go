@@ -80,9 +80,9 @@ type Options struct {
 	Journal *journal.Journal
 	// Memory is what an earlier controller of the run journalled; nil at first.
 	Memory *journal.Memory
-	// Undoes is the run that this one takes back, whose controller has ended: its
-	// locks are taken over.
-	Undoes string
+	// Undone is the run that this one takes back, whose controller has ended: its
+	// locks are taken over. nil: this is no undo.
+	Undone *journal.Memory
 	// OpenBlob opens what the journal of a run keeps under a name.
 	OpenBlob func(run, name string) (io.ReadCloser, error)
 	// Answers are what a person says of changes that nobody can know, by id.

@@ -9,7 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
@@ -65,16 +65,30 @@ func (r *run) recover(ctx context.Context) {
 		for _, name := range slices.Sorted(maps.Keys(concerned)) {
 			hosts = append(hosts, r.host(name))
 		}
-		r.each(ctx, r.opt.Forks, hosts, func(h *host) {
-			if err := r.recoverHost(ctx, h, byHost[h.name()], finally[h.name()]); err != nil {
-				for _, s := range byHost[h.name()] {
-					r.leave(h.name(), s.Change.As)
-				}
-				r.cannotGoOn(h, err)
-			}
-		})
+		// All are looked at before anything is put away: what came to one host may be compared with where it came from.
+		on := r.recoverAll(ctx, hosts, func(h *host) error { return r.resolveAll(ctx, h, byHost[h.name()]) }, byHost)
+		r.recoverAll(ctx, on, func(h *host) error { return r.putAway(ctx, h, finally[h.name()]) }, byHost)
 		r.goBack(ctx, p)
 	}
+}
+
+// recoverAll gives the hosts on which f went well; the others go no further.
+func (r *run) recoverAll(ctx context.Context, hosts []*host, f func(*host) error, doubts map[string][]*journal.Step) []*host {
+	errs := map[*host]error{}
+	var mu sync.Mutex
+	left := r.each(ctx, r.opt.Forks, hosts, func(h *host) {
+		err := f(h)
+		if err != nil {
+			for _, s := range doubts[h.name()] {
+				r.leave(h.name(), s.Change.As)
+			}
+			r.cannotGoOn(h, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		errs[h] = err
+	})
+	return slices.DeleteFunc(slices.Clone(hosts), func(h *host) bool { return errs[h] != nil || slices.Contains(left, h) })
 }
 
 // playOf tells whether a step, "1.3" or "1.h2", is of the play.
@@ -129,39 +143,8 @@ func (r *run) pendingFinally(p *playbook.BoundPlay) map[string][]pending {
 	return out
 }
 
-// tidy gives back what earlier controllers left on hosts that were done: the
-// lock and the records of commands. Who came to the end of the run left nothing,
-// but on hosts that were lost. A host that is away or another's by now keeps them.
-func (r *run) tidy(ctx context.Context) {
-	m, left, targets := r.opt.Memory, map[holdKey]bool{}, r.opt.Playbook.HostNames()
-	for _, s := range m.Steps {
-		k := holdKey{s.Change.Host, s.Change.As}
-		if s.Taken <= m.EndedAt && !slices.Contains(targets, k.host) {
-			continue
-		}
-		if s.State != journal.Intent && !r.holds.has(k) && r.host(k.host).lost == nil {
-			left[k] = true
-		}
-	}
-	keys := slices.Collect(maps.Keys(left))
-	atOnce(r.opt.Forks, len(keys), func(i int) {
-		if r.interrupted(ctx) {
-			return
-		}
-		l, err := r.connect(ctx, keys[i].host)
-		if err != nil {
-			return
-		}
-		ctx, cancel := context.WithTimeout(ctx, ProbeLimit)
-		defer cancel()
-		lock, err := guard.Acquire(ctx, l.conn, keys[i].as, r.opt.Owner, guard.Options{Expiry: r.opt.LockExpiry, Patience: time.Second, Dir: r.opt.HostDir, Resume: true})
-		if err == nil {
-			_ = lock.Release(ctx)
-		}
-	})
-}
-
-func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, finally []pending) error {
+// resolveAll finds out what became of a host's changes in doubt.
+func (r *run) resolveAll(ctx context.Context, h *host, doubts []*journal.Step) error {
 	l, err := r.connect(ctx, h.name())
 	if err != nil {
 		return err
@@ -173,6 +156,15 @@ func (r *run) recoverHost(ctx context.Context, h *host, doubts []*journal.Step, 
 		if err := r.resolve(ctx, l.conn, s); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// putAway does the Finally steps that an earlier controller left over on a host.
+func (r *run) putAway(ctx context.Context, h *host, finally []pending) error {
+	l, err := r.connect(ctx, h.name())
+	if err != nil {
+		return err
 	}
 	for _, p := range finally {
 		c, err := r.decode(r.opt.RunID, p.c)

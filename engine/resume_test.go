@@ -211,6 +211,39 @@ func TestResumeDoesWhatMustBeDoneInTheEnd(t *testing.T) {
 	require.Equal(t, []string{"started", "one"}, w.lines("out"))
 }
 
+// What a host got in doubt is compared with the file of another host, before
+// that one puts the file away.
+func TestResumeLooksBeforeItPutsAway(t *testing.T) {
+	w := newWorld(t)
+	d := newDiary(w)
+	d.begin("r1")
+	staging, to := filepath.Join(w.dir, "staging"), filepath.Join(w.dir, "key")
+	require.NoError(t, os.Mkdir(staging, 0o700))
+	from := filepath.Join(staging, "key")
+	for _, f := range []string{from, to} {
+		require.NoError(t, os.WriteFile(f, []byte("a key\n"), 0o600))
+	}
+	kept := func(host string, c change.Change) journal.Change {
+		raw, err := change.Encode(c, change.EncodeOptions{Content: true})
+		require.NoError(t, err)
+		return journal.Change{Host: host, Kind: c.Kind(), Summary: c.Summary(), Data: raw}
+	}
+	move := kept("h2", &change.Transfer{FromPeer: "h1", FromPath: from, ToFile: to})
+	require.NoError(t, d.j.Append(journal.Record{Kind: journal.Planned, At: journal.Place{Step: "1.1"}, Now: time.Now(),
+		Finally: []journal.Change{kept("h1", &change.Exec{Argv: []string{"rm", "-r", staging}})}}))
+	require.NoError(t, d.j.Append(journal.Record{Kind: journal.Intent, At: journal.Place{Step: "1.1"}, ID: 1, Time: time.Now(), Change: &move}))
+	d.again("r1")
+	set := w.opt
+	w.opt = func(o *Options) { set(o); o.Forks = 1 }
+	w.run("h1\nh2\n", play("{name: one, sh: 'true'}"))
+	require.False(t, w.rep.Failed, w.events)
+	require.NoDirExists(t, staging)
+	m, err := d.h.Read("r1")
+	require.NoError(t, err)
+	require.Equal(t, journal.Done, m.Steps[0].State)
+	require.False(t, m.Steps[0].Again)
+}
+
 // What the plan of a cluster did in the end is not done again by a later resume.
 func TestResumeLeavesWhatAClusterHasDone(t *testing.T) {
 	w := newWorld(t)
@@ -256,7 +289,7 @@ func (d *diary) undo(run, as string, force ...string) Report {
 	require.NoError(w.t, err)
 	d.begin(as)
 	w.events = nil
-	opt := Options{RunID: as, Playbook: bound, Inventory: inv, Dialer: w, Sink: w, Redactor: &secret.Redactor{}, Now: time.Now,
+	opt := Options{RunID: as, Undone: m, Playbook: bound, Inventory: inv, Dialer: w, Sink: w, Redactor: &secret.Redactor{}, Now: time.Now,
 		ExitCode: func(Report) (int, string) { return 0, "" }, Stop: make(chan struct{})}
 	d.set(&opt)
 	if d.extra != nil {

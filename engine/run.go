@@ -92,9 +92,7 @@ func Run(ctx context.Context, opt Options) Report {
 	if opt.Keep != nil {
 		r.keepAll(ctx, r.seen)
 	}
-	if opt.Memory != nil {
-		r.tidy(ctx)
-	}
+	r.tidy(ctx)
 	r.recap()
 	r.report.Interrupted, r.report.Unreachable = r.interrupted(ctx), r.unreachable()
 	code, text := opt.ExitCode(r.report)

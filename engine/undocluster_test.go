@@ -11,7 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/conn/local"
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/guard"
 	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
@@ -212,4 +215,30 @@ func TestPlanIsKeptWithItsTime(t *testing.T) {
 	m, err := d.h.Read("r1")
 	require.NoError(t, err)
 	require.Contains(t, with, m.Plans[journal.Place{Step: "1.1"}].Now.UTC())
+}
+
+// Where the dead controller had the lock and nothing has to be taken back, the lock goes all the same.
+func TestUndoLeavesNoLock(t *testing.T) {
+	w := newWorld(t)
+	d := newDiary(w)
+	d.begin("r1")
+	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "inventory"), []byte("h1\n"), 0o600))
+	c, err := local.Dialer{}.Dial(t.Context(), conn.Target{Name: "x", Kind: "local"})
+	require.NoError(t, err)
+	dead, err := guard.Acquire(t.Context(), c, "", guard.Owner{Run: "r1", User: "u", Host: "here", PID: 1}, guard.Options{Dir: filepath.Join(w.dir, "host")})
+	require.NoError(t, err)
+	write := &change.Write{Path: filepath.Join(w.dir, "never"), After: change.Content{Size: 1, SHA256: strings.Repeat("0", 64)}}
+	raw, err := change.Encode(write, change.EncodeOptions{})
+	require.NoError(t, err)
+	inverse, err := change.Encode(&change.Remove{Path: write.Path}, change.EncodeOptions{})
+	require.NoError(t, err)
+	require.NoError(t, d.j.Append(journal.Record{Kind: journal.Intent, At: journal.Place{Step: "1.1", Host: "h1"}, ID: 1, Time: time.Now(),
+		Change:  &journal.Change{Host: "h1", Kind: write.Kind(), Summary: write.Summary(), Data: raw},
+		Inverse: []journal.Change{{Host: "h1", Kind: "remove", Summary: "remove", Data: inverse}}}))
+	require.NoError(t, d.j.Close())
+
+	rep := d.undo("r1", "u1")
+	require.NoError(t, d.j.Close())
+	require.False(t, rep.Failed || rep.Partial, w.all())
+	require.NoFileExists(t, filepath.Join(dead.Dir, "lock"))
 }

@@ -82,9 +82,12 @@ func (a *app) about(f *flags, j *job, id string) (*journal.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := a.owner(id)
+	o, undo := a.owner(id), ""
+	if j.undone != nil {
+		undo = j.undone.Run.ID
+	}
 	return &journal.Run{Text: text, ID: id, Version: version(), User: o.User, Machine: o.Host, PID: o.PID, Playbook: j.bound.File, Builtin: j.bound.Builtin,
-		Undo: j.undo, Dir: dir, Playbooks: j.bound.Digest(), Inventory: j.inv.Digest(), Sources: j.sources, Options: options}, nil
+		Undo: undo, Dir: dir, Playbooks: j.bound.Digest(), Inventory: j.inv.Digest(), Sources: j.sources, Options: options}, nil
 }
 
 // owner is how locks name this process.

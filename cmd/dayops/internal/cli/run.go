@@ -116,7 +116,7 @@ type job struct {
 	sources []string
 	bound   *playbook.Bound
 	extra   *strictyaml.Node
-	undo    string                  // run that it takes back
+	undone  *journal.Memory         // of the run that it takes back
 	record  *record                 // of a run that is taken up again
 	answers map[int64]engine.Answer // of a person, to what cannot be known
 	forget  []journal.Place         // what failed and is done again

@@ -4,8 +4,10 @@ package soak
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,8 +169,8 @@ func TestEtcdV2Killed(t *testing.T) {
 	points := []int{68, 79, 85, 92} // a cluster of one begins, its peer URL, the second and the third member
 	if long() {
 		points = nil
-		for i := range 130 {
-			points = append(points, i+1)
+		for i := 1 + rand.IntN(4); i < 130; i += 4 { // another quarter in each long form
+			points = append(points, i)
 		}
 	}
 	kills := 0
@@ -197,6 +199,9 @@ func TestEtcdV2Killed(t *testing.T) {
 			args = append(args, "-y")
 		}
 		code, said = v.begin(nil, args...).wait()
+		if code == 5 && strings.Contains(said, "nothing was done") {
+			code, then = 0, spoiled
+		}
 		require.Zero(t, code, story+said)
 		v.healthy(story + said)
 		v.is(then, members, story+said)

@@ -1,6 +1,6 @@
 // Package soak kills the program, its commands and its connections at every
 // point, and looks whether a resume ends where an undisturbed run would have
-// ended. Long forms run with DAYOPS_SOAK=1 (make soak).
+// ended. Long forms run with DAYOPS_SOAK=1 (make soak, make soak-etcd).
 package soak
 
 import (
