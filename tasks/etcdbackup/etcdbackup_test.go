@@ -226,6 +226,24 @@ func TestPlan(t *testing.T) {
 	require.Empty(t, to.Missed)
 }
 
+// Where the v2 API refuses to be asked, as with authentication of its own, the
+// set is not whole.
+func TestUnknownV2IsPartial(t *testing.T) {
+	h := three(t, "{member: b}")
+	h[1].State.Live.V2 = etcd.V2{Asked: true}
+	p, err := backup{}.Plan(input{Hosts: h, Now: now})
+	require.NoError(t, err)
+	for _, s := range p.Changes() {
+		if x, ok := s.Change.(*change.Transfer); ok && s.Host == "b" {
+			require.Len(t, x.ToSet.Missed, 1)
+			require.Equal(t, "v2.tar.gz", x.ToSet.Missed[0].Path)
+			require.Contains(t, x.ToSet.Missed[0].Why, "whether it holds v2 data is not known")
+			return
+		}
+	}
+	t.Fatal("no set")
+}
+
 func TestColdPlan(t *testing.T) {
 	h := three(t, "{mode: cold, member: b}")
 	p, err := backup{}.Plan(input{Hosts: h, Now: now})

@@ -298,6 +298,12 @@ func (p *planner) warnings() {
 	}
 	p.say("", task.Warn, "everything that was written since the snapshot is given up; pods of then start again and attach their volumes again", "compare with what runs before you approve: oc get pods, pv")
 	for _, m := range p.members {
+		if p.src.V2 == nil && m.State.Live.V2.Data {
+			p.say(m.Target, task.Warn, m.in.Name+" has v2 data, and what is restored has none: they are given up too", "restore a set with "+v2Name+" if they are needed (from: its folder)")
+			break
+		}
+	}
+	for _, m := range p.members {
 		if p.params.BumpRevision > 0 && p.bump(m) == 0 {
 			p.say("", task.Warn, fmt.Sprintf("%s %s cannot raise the revision: programs that watch keys do not notice that they went back", m.tool, m.toolVersion()),
 				"restart what watches etcd itself (flannel, calico, operators) after the restore; API servers and controllers of these hosts are restarted by it")

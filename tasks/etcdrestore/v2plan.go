@@ -277,7 +277,7 @@ func (p *planner) v2judge(m *member) {
 	switch {
 	case v.AtLeast(3, 6, 0):
 		p.fail(m.Target, fmt.Sprintf("etcd %s has no v2 store, and the set has v2 data", v), alone)
-	case !v.ServesV2(m.in.V2Enabled):
+	case !m.in.ServesV2(v):
 		p.fail(m.Target, "etcd does not serve the v2 API here, and the set has v2 data", "set ETCD_ENABLE_V2=true on all members; "+alone)
 	case m.in.Runtime != etcd.UnitRuntime:
 		p.fail(m.Target, fmt.Sprintf("etcd runs as a %s: dayops cannot have it begin as a cluster of one (--force-new-cluster) there, as v2 data need", m.in.Runtime),

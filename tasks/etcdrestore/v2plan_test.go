@@ -205,3 +205,16 @@ func TestFit(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+// A v3 snapshot alone takes the v2 data away from who has some; that is said.
+func TestV2DataAreGivenUp(t *testing.T) {
+	in := three(t, "3.4.23")
+	plan, err := (&restore{known: &verified{}}).Plan(in)
+	require.NoError(t, err)
+	require.NotContains(t, told(plan), "given up too")
+	in.Hosts[1].State.Live.V2 = etcd.V2{Asked: true, Served: true, Data: true}
+	plan, err = (&restore{known: &verified{}}).Plan(in)
+	require.NoError(t, err)
+	require.NotEmpty(t, plan.Stages)
+	require.Contains(t, told(plan), "m2 has v2 data, and what is restored has none: they are given up too")
+}

@@ -104,6 +104,10 @@ func TestVersions(t *testing.T) {
 	require.False(t, v(4, 23).ServesV2(false))
 	require.True(t, v(5, 21).ServesV2(true))
 	require.False(t, v(6, 0).ServesV2(true))
+	off := Instance{Settings: map[string]string{"ETCD_ENABLE_V2": "false"}}
+	require.False(t, off.ServesV2(v(2, 22)))
+	require.True(t, Instance{}.ServesV2(v(2, 22)))
+	require.True(t, Instance{V2Enabled: true, Settings: map[string]string{"ETCD_ENABLE_V2": "true"}}.ServesV2(v(4, 23)))
 	require.False(t, v(2, 22).HasHashKV())
 	require.False(t, v(3, 9).HasLearners())
 	require.True(t, v(2, 22).StatusHarms())

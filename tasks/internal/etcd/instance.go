@@ -175,5 +175,11 @@ func clean(path string) string {
 	return path
 }
 
+// ServesV2 tells whether the member, of that version, answers the v2 API: also
+// before 3.4 it can be told not to.
+func (in Instance) ServesV2(v Version) bool {
+	return v.ServesV2(in.V2Enabled) && (in.V2Enabled || in.Settings["ETCD_ENABLE_V2"] == "")
+}
+
 // TLS tells whether clients or peers come with certificates.
 func (in Instance) TLS() bool { return in.Cert != "" || in.PeerCert != "" }

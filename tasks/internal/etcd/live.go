@@ -106,7 +106,7 @@ func Look(ctx context.Context, r task.Reader, in Instance) (Live, error) {
 		a.quorate(in, &l)
 	}
 	v, _ := ParseVersion(l.Status.Version)
-	if l.V2.Asked = v.ServesV2(in.V2Enabled) && l.Tool.HasV2Tool(); l.V2.Asked {
+	if l.V2.Asked = in.ServesV2(v) && l.Tool.HasV2Tool(); l.V2.Asked {
 		a.v2(in, &l.V2)
 	}
 	return l, a.err

@@ -120,9 +120,17 @@ func told(c *cluster, chosen *choice, own []host, say func(string, task.Status, 
 	for _, id := range slices.Sorted(maps.Keys(c.odd)) {
 		say("", task.Warn, fmt.Sprintf("member %x: %s", id, c.odd[id]), "replace it from the others")
 	}
-	if v, ok := etcd.ParseVersion(st.Version); ok && chosen.host.State.Live.V2.Asked && !chosen.host.State.Live.V2.Served {
-		say(chosen.host.Target, task.Warn, fmt.Sprintf("etcd %s should serve the v2 API and does not: whether it holds v2 data is not known, none is taken", v), "")
+	if why := v2Unknown(chosen.host); why != "" {
+		say(chosen.host.Target, task.Warn, why, "see etcdctl ls / with ETCDCTL_API=2 there; with v2's own authentication on, the role guest must be allowed to read /")
 	}
+}
+
+// v2Unknown says that nobody knows whether there are v2 data; "" where that is known.
+func v2Unknown(h host) string {
+	if v2 := h.State.Live.V2; !v2.Asked || v2.Served {
+		return ""
+	}
+	return fmt.Sprintf("etcd %s should serve the v2 API and does not let itself be asked: whether it holds v2 data is not known, none is taken", h.State.Live.Status.Version)
 }
 
 // builder makes the changes.
@@ -170,6 +178,9 @@ func (b *builder) stage(h host, to *change.SetTarget) []change.Change {
 	to.Facts["data"], to.Facts["mode"], to.Facts["degraded"] = h.State.Live.Data(), p.Mode, strconv.FormatBool(b.chosen.degraded != "")
 	if b.chosen.degraded != "" {
 		to.Missed = append(to.Missed, change.Missed{Path: SnapshotName, Why: b.chosen.degraded})
+	}
+	if why := v2Unknown(h); why != "" {
+		to.Missed = append(to.Missed, change.Missed{Path: V2Name, Why: why})
 	}
 	proof := snapshot.ProofSaved
 	if p.Mode == Cold {
