@@ -66,6 +66,9 @@ func (p *planner) source() {
 	if v := s.V2; v != nil {
 		p.say("", task.OK, fmt.Sprintf("%s: the v2 store to raft's entry %d, %s, sha256 %.12s: verified", v.Path, v.Copy.Last, etcd.Size(v.Size), v.SHA256), "")
 	}
+	if s.NoV2 != "" {
+		p.say("", task.Warn, s.Set+" has no v2 data, as its backup could not tell whether there were any: "+s.NoV2, "look for a set with "+v2Name+" if there were")
+	}
 	if s.Degraded != "" && s.Degraded != "false" {
 		p.say("", task.Warn, "the snapshot was taken without a quorum: the last writes may not be in it", "")
 	}

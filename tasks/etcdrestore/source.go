@@ -40,7 +40,8 @@ type Source struct {
 	ClusterID string // hexadecimal; "" where not known
 	Data      string
 	Degraded  string
-	V2        *V2 // the set's v2 data; nil: it has none
+	V2        *V2    // the set's v2 data; nil: it has none
+	NoV2      string // why it may lack them, as its backup says; "" of a whole set
 	Members   []snapshot.Member
 }
 
@@ -178,6 +179,11 @@ func (s *Source) fromSet(ctx context.Context, dir string) error {
 	case !has(m, snapshotName):
 		s.Problem, s.Hint = fmt.Sprintf("%s (%s of %s) has no %s", reader.Printable(dir), reader.Printable(m.Kind), reader.Printable(m.Host), snapshotName), "of one etcd_backup one member's set has the snapshot, the others have their configuration"
 		return nil
+	}
+	for _, x := range m.Missed {
+		if x.Path == v2Name {
+			s.NoV2 = reader.Printable(x.Why)
+		}
 	}
 	f := m.Facts
 	s.Host, s.Taken = m.Host, m.End

@@ -217,4 +217,8 @@ func TestV2DataAreGivenUp(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, plan.Stages)
 	require.Contains(t, told(plan), "m2 has v2 data, and what is restored has none: they are given up too")
+	each(&in, func(s *State) { s.Source.NoV2 = "it was not let in" })
+	plan, err = (&restore{known: &verified{}}).Plan(in)
+	require.NoError(t, err)
+	require.Contains(t, told(plan), "could not tell whether there were any: it was not let in")
 }
