@@ -33,7 +33,7 @@ func (r *run) controlMachine(ctx context.Context, s *playbook.BoundStep, plan ta
 		return nil, err
 	}
 	if t.Kind != "local" {
-		return nil, fmt.Errorf("%s of the inventory is reached by %s: it is not this machine, which this step has to change", name, t.Kind)
+		return nil, fmt.Errorf("%s of the inventory is reached by %s: it is not this machine, which this step has to change: give it ansible_connection: local", name, t.Kind)
 	}
 	l, err := r.pool.dial(ctx, t)
 	if err != nil {

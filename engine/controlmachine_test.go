@@ -154,7 +154,7 @@ func TestControlMachineMustBeThisOne(t *testing.T) {
 	w, _ := newEnlisting(t)
 	in := enlisted + "[other]\nlocalhost ansible_connection=ssh\n"
 	w.run(in, strings.Replace(scriptedPlay, "hosts: all", "hosts: h1:h2", 1))
-	require.Contains(t, w.result("it", "h1").Text, "it is not this machine")
+	require.Contains(t, w.result("it", "h1").Text, "give it ansible_connection: local")
 	require.Equal(t, in, w.text("inventory"))
 	require.NoFileExists(t, filepath.Join(w.dir, "h2/b"))
 }

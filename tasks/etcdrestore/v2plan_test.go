@@ -222,3 +222,15 @@ func TestV2DataAreGivenUp(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, told(plan), "could not tell whether there were any: it was not let in")
 }
+
+// Whatever is wrong with a set's v2 data, there is something to do about it.
+func TestV2DataThatCannotBeRead(t *testing.T) {
+	torn := filepath.Join(t.TempDir(), "v2.tar.gz")
+	require.NoError(t, os.WriteFile(torn, []byte("no archive"), 0o600))
+	for path, says := range map[string]string{torn: "is no good copy of v2 data", torn + "x": "cannot be read"} {
+		s := Source{Path: "/set/snapshot.db", V2: &V2{Path: path}}
+		require.NoError(t, s.v2(t.Context()))
+		require.Contains(t, s.Problem, says)
+		require.Equal(t, "take another set; or give from: /set/snapshot.db for the v3 data alone", s.Hint)
+	}
+}

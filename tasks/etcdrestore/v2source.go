@@ -56,13 +56,14 @@ func (s *Source) v2(ctx context.Context) error {
 	}
 	facts, err := v2copy.ReadFile(ctx, s.V2.Path)
 	var damaged *v2copy.DamagedError
+	other := "take another set; or give from: " + reader.Printable(s.Path) + " for the v3 data alone"
 	switch {
 	case errors.As(err, &damaged):
-		s.Problem, s.Hint = reader.Printable(s.V2.Path)+" is no good copy of v2 data: "+reader.Printable(damaged.Why), "take another set; or give from: "+reader.Printable(s.Path)+" for the v3 data alone"
+		s.Problem, s.Hint = reader.Printable(s.V2.Path)+" is no good copy of v2 data: "+reader.Printable(damaged.Why), other
 	case err != nil && ctx.Err() != nil:
 		return err
 	case err != nil:
-		s.Problem, s.Hint = reader.Printable(s.V2.Path)+" cannot be read: "+reason(err), ""
+		s.Problem, s.Hint = reader.Printable(s.V2.Path)+" cannot be read: "+reason(err), other
 	}
 	s.V2.Copy = facts
 	return nil
