@@ -2,6 +2,7 @@ package change
 
 import (
 	"context"
+	"errors"
 	"path"
 
 	"github.com/dayops/dayops/engine/reader"
@@ -55,6 +56,13 @@ func (d *Dir) isAfter(now reader.File) bool {
 
 func (d *Dir) observe(ctx context.Context, h Host) (Where, error) {
 	now, err := h.lstat(ctx, d.Path)
+	if err == nil {
+		err = d.ours(ctx, h, now)
+	}
+	var moved *MovedError
+	if errors.As(err, &moved) {
+		return Neither, nil
+	}
 	if err != nil {
 		return Neither, err
 	}
@@ -109,6 +117,9 @@ func (d *Dir) apply(ctx context.Context, h Host) (Outcome, error) {
 		return Outcome{}, err
 	}
 	now, err := h.lstat(ctx, d.Path)
+	if err == nil {
+		err = d.ours(ctx, h, now)
+	}
 	if err != nil || d.isAfter(now) {
 		return Outcome{}, err
 	}

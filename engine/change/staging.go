@@ -1,11 +1,14 @@
 package change
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dayops/dayops/engine/reader"
@@ -38,6 +41,22 @@ func IsStaging(p string) bool { return stagingPath(p) == nil }
 func stagingPath(p string) error {
 	if path.Clean(p) != p || !stagingName.MatchString(path.Base(p)) {
 		return fmt.Errorf("%s is no staging folder of ours", reader.Printable(p))
+	}
+	return nil
+}
+
+// ours refuses a staging folder that is another account's: in /var/tmp anybody can
+// make one of that name, and lead by symlinks in it what root writes there.
+func (d *Dir) ours(ctx context.Context, h Host, now reader.File) error {
+	if !d.Staging || !now.Exists {
+		return nil
+	}
+	res, err := h.read().Probe(ctx, "id", "-u")
+	if err != nil {
+		return err
+	}
+	if me := strings.TrimSpace(res.Stdout.String()); res.Code != 0 || me != strconv.Itoa(now.UID) {
+		return &MovedError{Path: d.Path, What: "owner", Planned: "a folder of our own", Found: "one of " + cmp.Or(reader.Printable(now.Owner), strconv.Itoa(now.UID))}
 	}
 	return nil
 }
