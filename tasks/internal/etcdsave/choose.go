@@ -112,7 +112,7 @@ func (c *cluster) choose(among []host, p Params) (*choice, []refusal) {
 		ch := choice{host: h}
 		why := c.unfit(h, p, lost)
 		if why == "" {
-			ch.place, why = h.State.stage(p)
+			ch.place, why = h.State.stage()
 		}
 		if why != "" {
 			not = append(not, refusal{label(h), why})
@@ -219,8 +219,8 @@ func (c *cluster) lag(st etcd.Status) uint64 {
 }
 
 // stage is the best place with room for the member's data.
-func (s State) stage(p Params) (Place, string) {
-	need := s.need(p)
+func (s State) stage() (Place, string) {
+	need := s.need()
 	var short []string
 	for _, x := range s.Store.Places {
 		if x.Room.Free >= need {
@@ -235,7 +235,7 @@ func (s State) stage(p Params) (Place, string) {
 }
 
 // need is twice the database, and what the v2 store takes.
-func (s State) need(Params) int64 {
+func (s State) need() int64 {
 	const twice, least = 2, 16 << 20
 	n := int64(least) + twice*s.Store.V2Bytes
 	if st := s.Live.Status; st != nil {

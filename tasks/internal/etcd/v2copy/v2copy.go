@@ -203,22 +203,20 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 func raftSnapshot(name string, r io.Reader) error {
 	b := bufio.NewReader(r)
 	var want, size uint64
-	for field, into := range map[byte]*uint64{0x08: &want} { // crc comes first
-		if tag, err := b.ReadByte(); err != nil || tag != field {
+	for _, field := range []struct {
+		tag  byte
+		into *uint64
+	}{{0x08, &want}, {0x12, &size}} {
+		tag, err := b.ReadByte()
+		if err != nil || tag != field.tag {
 			return cutOff(name, err)
 		}
-		n, err := binary.ReadUvarint(b)
-		if err != nil {
+		if *field.into, err = binary.ReadUvarint(b); err != nil {
 			return cutOff(name, err)
 		}
-		*into = n
 	}
-	tag, err := b.ReadByte()
-	if err != nil || tag != 0x12 {
-		return cutOff(name, err)
-	}
-	if size, err = binary.ReadUvarint(b); err != nil || size > maxSize {
-		return cutOff(name, err)
+	if size > maxSize {
+		return cutOff(name, nil)
 	}
 	sum := crc32.New(castagnoli())
 	if n, err := io.Copy(sum, io.LimitReader(b, int64(size))); err != nil || uint64(n) != size {
