@@ -60,9 +60,44 @@ func TestEtcdQuorumGate(t *testing.T) {
 		}
 	}
 
+	// What is put off is waited for as what is done at once: by the clock each of
+	// them would stop the second before the first has started again.
+	later := "    - shell: (sleep 4; systemctl stop etcd; sleep 4; systemctl start etcd) >/dev/null 2>&1 &\n"
+	before := restarts(t, h)
+	d.must(0, "run", play("", later), "-y", "-l", h[0].Name+","+h[1].Name)
+	spans := restarts(t, h)
+	for i := range 2 {
+		require.Greater(t, spans[i][0], before[i][1], "%s was restarted", h[i].Name)
+	}
+	require.False(t, spans[0][0] < spans[1][1] && spans[1][0] < spans[0][1], "down together: %v", spans)
+
+	// The data of one that runs stay, whoever would take them and whatever the votes.
+	runs := fmt.Sprintf("3 voters, 3 healthy; taking away the data of %s leaves 2, 2 are needed: it runs", h[1].Name)
+	takes := []string{"file: {path: /var/lib/etcd, state: absent}", "file: {path: /var/lib/etcd/LEAF/member, state: absent}", "command: rm -rf /var/lib/etcd",
+		"shell: cd /var/lib && mv etcd etcd.old", "shell: rm -rf /var/lib/etcd/*"}
+	at := strings.TrimSpace(on(t, h[1], "find /var/lib/etcd -type d -name member"))
+	require.NotEmpty(t, at)
+	for _, take := range takes {
+		for _, how := range []string{"-y", "-C"} {
+			o := d.must(6, "run", play("", "    - "+strings.ReplaceAll(take, "/var/lib/etcd/LEAF/member", at)+"\n"), how, "-l", h[1].Name)
+			require.Contains(t, o.out+o.err, runs, take)
+		}
+	}
+	require.Equal(t, at+"\n", on(t, h[1], "find /var/lib/etcd -type d -name member"))
+	on(t, h[1], "ln -s $(systemctl show -p FragmentPath etcd | cut -d= -f2) /etc/systemd/system/etcd2.service && systemctl daemon-reload")
+	aside := "    - file: {path: " + at + ", state: absent}\n"
+	whole := play("", "    - service: {name: etcd2, state: stopped}\n    - service: {name: etcd, state: stopped}\n"+aside)
+	o := d.must(0, "run", whole, "-C", "-l", h[1].Name)
+	require.Regexp(t, `changed=2`, o.out, "a unit by two names is stopped once, and then its data are nobody's")
+	d.must(0, "run", whole, "-y", "-l", h[1].Name)
+	require.Empty(t, on(t, h[1], "find /var/lib/etcd -type d -name member"))
+	d.must(0, "undo", "-y")
+	require.Equal(t, at+"\n", on(t, h[1], "find /var/lib/etcd -type d -name member"))
+	well()
+
 	// The second stop of one play is refused before the first is done.
 	stop := play("", "    - service: {name: etcd, state: stopped}\n")
-	o := d.must(6, "run", stop, "-y")
+	o = d.must(6, "run", stop, "-y")
 	require.Regexp(t, `3 voters, 2 healthy; stopping \S+ leaves 1, 2 are needed`, o.out)
 	require.Contains(t, o.out, "nothing was done on any host")
 	require.Equal(t, "active\n", on(t, h[0], "systemctl is-active etcd"))
@@ -81,6 +116,7 @@ func TestEtcdQuorumGate(t *testing.T) {
 	refused(sum, "run", stop, "-y", "-l", h[1].Name)
 	refused(sum, "run", play("", "    - command: systemctl stop etcd\n"), "-y", "-l", h[1].Name)
 	refused(sum, "run", play("", "    - shell: sleep 0; sudo -n kill -9 $(pidof etcd)\n"), "-y", "-l", h[1].Name)
+	refused(strings.ReplaceAll(sum, "stopping", "taking away the data of"), "run", play("", "    - file: {path: /var/lib/etcd, state: absent}\n"), "-y", "-l", h[1].Name)
 	refused(sum, "exec", h[1].Name, "-b", "-y", "--", "systemctl", "stop", "etcd")
 	down := strings.ReplaceAll(sum, "stopping", "rebooting the host of")
 	refused(down, "run", play("", "    - reboot: {}\n"), "-y", "-l", h[1].Name)
