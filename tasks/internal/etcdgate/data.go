@@ -44,7 +44,7 @@ func sites(c change.Change) (out []site) {
 	case *change.Transfer:
 		put(c.ToFile, c.Before.Exists)
 	case *change.Dir:
-		put(c.Path, c.Before.Exists && c.Before.Type != reader.Directory || c.Force)
+		put(c.Path, c.Before.Exists && c.Before.Type != reader.Directory)
 	case *change.Exec:
 		for _, d := range words.Deeds(c.Argv, c.Dir) {
 			out = append(out, sitesOf(d)...)

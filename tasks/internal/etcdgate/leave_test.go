@@ -1,6 +1,8 @@
 package etcdgate
 
 import (
+	"path"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/tasks/internal/words"
 )
 
 func TestListener(t *testing.T) {
@@ -98,4 +101,33 @@ func TestExpectsNothingUnseen(t *testing.T) {
 		require.Equal(t, want, w.within)
 		require.False(t, g.leaves(t.Context(), claim, "m1"), "what cannot be seen to go is not counted as going")
 	}
+}
+
+func FuzzListener(f *testing.F) {
+	f.Add("LISTEN 0 4096 10.0.0.1:2379 0.0.0.0:* users:((\"etcd\",pid=35,fd=7))", "2379")
+	f.Add("x :22 y :22\x00", "22")
+	f.Fuzz(func(t *testing.T, said, port string) {
+		if who := listenerIn(said, port); strings.Trim(who, "0123456789 ") != "" && who != unknown {
+			t.Fatal(who)
+		}
+	})
+}
+
+// A path meets itself, what is above it and what is below it, and no other.
+func FuzzSite(f *testing.F) {
+	f.Add("/var/lib/etcd", "x")
+	f.Add("/var/[x", "*")
+	f.Fuzz(func(t *testing.T, p, leaf string) {
+		if !path.IsAbs(p) {
+			return
+		}
+		s := site{path: path.Clean(p)}
+		if !s.meets(s.path) || !s.meets(path.Join(s.path, "below")) || !(site{path: path.Join(s.path, "below")}).meets(s.path) {
+			t.Fatal(p)
+		}
+		(site{path: path.Join(p, leaf), pattern: true}).meets(usual)
+		for _, d := range words.Deeds([]string{"rm", "-rf", p, leaf}, p) {
+			sitesOf(d)
+		}
+	})
 }
