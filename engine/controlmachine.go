@@ -41,7 +41,9 @@ func (r *run) controlMachine(ctx context.Context, s *playbook.BoundStep, plan ta
 	}
 	h := r.host(name)
 	if r.holds != nil { // a look ahead holds nothing
-		r.holds.at(holdKey{name, ""}).waits = controlWait
+		if err := r.holds.patient(ctx, holdKey{name, ""}, controlWait); err != nil {
+			return nil, err
+		}
 	}
 	m := &member{h: h, ours: true, in: task.AnyInput{Host: name, Target: name}}
 	m.it = &item{r: r, h: h, s: s, sc: r.scope(h, s), target: name, link: l, conn: l.conn, base: reader.New(l.conn, "")}

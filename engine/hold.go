@@ -51,6 +51,19 @@ func (hs *holds) at(k holdKey) *hold {
 	return h
 }
 
+// patient has another run's lock on a host waited for, where it is not asked for yet.
+func (hs *holds) patient(ctx context.Context, k holdKey, waits time.Duration) error {
+	h := hs.at(k)
+	select {
+	case h.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-h.turn }()
+	h.waits = waits
+	return nil
+}
+
 // has tells whether a lock was asked for already.
 func (hs *holds) has(k holdKey) bool {
 	h := hs.at(k)

@@ -225,6 +225,9 @@ func (e *Etcd) V3(t testing.TB, prefix string) map[string]KV {
 		if !got.More {
 			return out
 		}
+		if len(got.KVs) == 0 {
+			t.Fatal("v3: a member says that there are more keys, and gives none")
+		}
 	}
 }
 
