@@ -24,6 +24,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"os"
@@ -48,6 +49,12 @@ type Facts struct {
 	Commit uint64 // what the log says is committed; before Snap, or below 0, in copies by 3.3 and 3.4
 	Term   uint64
 	Last   uint64 // index of the last entry in the log; Snap where there is none
+	// Keys are those that a listing shows for certain when all entries count, from
+	// raft's snapshot and the log: without a time to live, set without a condition and
+	// not by POST. The live store may have more or fewer: what was written between the
+	// copy and now. -1 where the copy cannot be counted.
+	Keys   int64
+	Others int64 // names that may be there beside
 
 	tail string // name of the log's last file
 	end  int64  // where a record could be added to it
@@ -114,6 +121,7 @@ type copied struct {
 	ctx   context.Context
 	facts Facts
 	snap  string
+	store *node // of that snapshot; nil where it cannot be read
 	logs  map[string]logFacts
 }
 
@@ -137,10 +145,11 @@ func (c *copied) file(h *tar.Header, r io.Reader) error {
 	switch m := snapName.FindStringSubmatch(name); {
 	case m != nil:
 		index, _ := strconv.ParseUint(m[1], 16, 64)
+		store, err := raftSnapshot(name, r)
 		if index >= c.facts.Snap {
-			c.facts.Snap, c.snap = index, name
+			c.facts.Snap, c.snap, c.store = index, name, store
 		}
-		return raftSnapshot(name, r)
+		return err
 	case logName.MatchString(name):
 		f, err := readLog(name, r)
 		c.logs[name] = f
@@ -180,6 +189,7 @@ func (c *copied) done() (Facts, error) {
 		return *f, damaged("its log ends at %d, %d was committed", f.Last, f.Commit)
 	}
 	f.tail = names[len(names)-1]
+	c.count(names)
 	f.end, f.add = c.logs[f.tail].end, c.logs[f.tail].committed(f.Term, vote, f.Last)
 	return *f, nil
 }
@@ -199,8 +209,9 @@ func (i *interrupted) Read(p []byte) (int, error) {
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// raftSnapshot checks a message of a checksum (field 1) and the snapshot (2).
-func raftSnapshot(name string, r io.Reader) error {
+// raftSnapshot checks a message of a checksum (field 1) and the snapshot (2), and
+// gives the store in it, nil where it cannot be read.
+func raftSnapshot(name string, r io.Reader) (*node, error) {
 	b := bufio.NewReader(r)
 	var want, size uint64
 	for _, field := range []struct {
@@ -209,23 +220,36 @@ func raftSnapshot(name string, r io.Reader) error {
 	}{{0x08, &want}, {0x12, &size}} {
 		tag, err := b.ReadByte()
 		if err != nil || tag != field.tag {
-			return cutOff(name, err)
+			return nil, cutOff(name, err)
 		}
 		if *field.into, err = binary.ReadUvarint(b); err != nil {
-			return cutOff(name, err)
+			return nil, cutOff(name, err)
 		}
 	}
 	if size > maxSize {
-		return cutOff(name, nil)
+		return nil, cutOff(name, nil)
 	}
-	sum := crc32.New(castagnoli())
-	if n, err := io.Copy(sum, io.LimitReader(b, int64(size))); err != nil || uint64(n) != size {
-		return cutOff(name, err)
+	sum := &summed{sum: crc32.New(castagnoli())}
+	body := bufio.NewReader(io.TeeReader(io.LimitReader(b, int64(size)), sum))
+	store := readState(body)
+	if _, err := io.Copy(io.Discard, body); err != nil || uint64(sum.n) != size {
+		return nil, cutOff(name, err)
 	}
-	if uint64(sum.Sum32()) != want {
-		return damaged("%s is damaged: its checksum is not that of its data", name)
+	if uint64(sum.sum.Sum32()) != want {
+		return nil, damaged("%s is damaged: its checksum is not that of its data", name)
 	}
-	return nil
+	return store, nil
+}
+
+// summed is a checksum that counts.
+type summed struct {
+	sum hash.Hash32
+	n   int64
+}
+
+func (s *summed) Write(p []byte) (int, error) {
+	s.n += int64(len(p))
+	return s.sum.Write(p)
 }
 
 func cutOff(name string, err error) error {

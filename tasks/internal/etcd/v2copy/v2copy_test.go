@@ -31,6 +31,8 @@ func TestRealCopies(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Greater(t, got.Size, int64(64_000_000))
 		require.Equal(t, want, plain(got), name)
+		require.Equal(t, int64(60), got.Keys, name) // as both were filled
+		require.Zero(t, got.Others, name)
 	}
 }
 
@@ -84,7 +86,7 @@ func TestProve(t *testing.T) {
 	require.NoError(t, err)
 	facts, err := Prove(t.Context(), bytes.NewReader(text), store.Artefact{Name: "v2.tar.gz", Size: int64(len(text))})
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{FactIndex: "154"}, facts)
+	require.Equal(t, map[string]string{FactIndex: "154", FactKeys: "60"}, facts)
 	_, err = Prove(t.Context(), bytes.NewReader(text), store.Artefact{Name: "v2.tar.gz", Size: int64(len(text) - 9)})
 	require.ErrorContains(t, err, "v2.tar.gz: ")
 }

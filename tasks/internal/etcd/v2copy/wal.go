@@ -14,6 +14,8 @@ type logFacts struct {
 	commit, term, vote, last uint64
 	end                      int64  // where the next record would be
 	sum                      uint32 // checksum up to there
+	requests                 []request
+	unread                   bool // an entry may be a request that is not understood
 }
 
 // Types of records.
@@ -96,7 +98,12 @@ func (f *logFacts) take(name string, record message) error {
 	m, ok := fields(record.data[3])
 	switch t := record.number[1]; {
 	case t == entryRecord && ok:
-		f.entries, f.last = true, m.number[3]
+		q, ok, good := readRequest(m)
+		// One that is no request counts too where it takes the place of others.
+		if f.unread = f.unread || !good; ok || !f.entries || q.index <= f.last {
+			f.requests = append(f.requests, q)
+		}
+		f.entries, f.last = true, q.index
 	case t == stateRecord && ok:
 		f.state, f.term, f.vote, f.commit = true, m.number[1], m.number[2], m.number[3]
 	case t == entryRecord, t == stateRecord:
@@ -107,8 +114,9 @@ func (f *logFacts) take(name string, record message) error {
 
 // message is the first fields of a protobuf message.
 type message struct {
-	number [5]uint64
-	data   [5][]byte
+	number [requestRefresh + 1]uint64
+	set    [requestRefresh + 1]bool // of numbers
+	data   [requestRefresh + 1][]byte
 }
 
 func fields(p []byte) (m message, ok bool) {
@@ -127,7 +135,7 @@ func fields(p []byte) (m message, ok bool) {
 		switch tag & 7 {
 		case 0:
 			if field < uint64(len(m.number)) {
-				m.number[field] = v
+				m.number[field], m.set[field] = v, true
 			}
 		case 2:
 			if v > uint64(len(p)) {
