@@ -65,6 +65,9 @@ func (p *planner) source() {
 	p.say("", task.OK, text+": verified", "")
 	if v := s.V2; v != nil {
 		p.say("", task.OK, fmt.Sprintf("%s: the v2 store to raft's entry %d, %s, sha256 %.12s: verified", v.Path, v.Copy.Last, etcd.Size(v.Size), v.SHA256), "")
+		if v.Keys < 0 {
+			p.say("", task.Warn, "how many v2 keys "+v.Path+" has is not known, neither from the set nor from itself: the restored ones are not counted", "look at them afterwards: etcdctl ls --recursive / with ETCDCTL_API=2")
+		}
 	}
 	if s.NoV2 != "" {
 		p.say("", task.Warn, s.Set+" has no v2 data, as its backup could not tell whether there were any: "+s.NoV2, "look for a set with "+v2Name+" if there were")

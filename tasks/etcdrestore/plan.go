@@ -285,7 +285,8 @@ func (m *member) bring(name string, content change.Content) *change.Write {
 	return &change.Write{Path: to, Before: reader.File{Path: to}, Attr: change.Attr{Mode: &mode}, Hide: true, After: content}
 }
 
-// rehearsed restores, and looks at what came of it where that is harmless.
+// rehearsed restores, and looks at what came of it where that is harmless. No etcd
+// runs on it, so that no lease ends there: the revision is the very one.
 func (p *planner) rehearsed(m *member) []change.Change {
 	out := []change.Change{m.rehearse(p)}
 	if m.tool == "etcdctl" && m.toolVersion().StatusHarms() {

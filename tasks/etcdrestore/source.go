@@ -15,6 +15,7 @@ import (
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/store"
 	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
+	"github.com/dayops/dayops/tasks/internal/etcd/v2copy"
 )
 
 const (
@@ -189,7 +190,10 @@ func (s *Source) fromSet(ctx context.Context, dir string) error {
 	s.Host, s.Taken = m.Host, m.End
 	for _, a := range m.Artefacts {
 		if a.Name == v2Name {
-			s.V2 = &V2{Path: filepath.Join(dir, v2Name), Size: a.Size, SHA256: a.SHA256}
+			s.V2 = &V2{Path: filepath.Join(dir, v2Name), Size: a.Size, SHA256: a.SHA256, Keys: -1}
+			if n, err := strconv.ParseInt(f[v2copy.FactKeys], 10, 64); err == nil && n >= 0 {
+				s.V2.Keys = n
+			}
 		}
 	}
 	s.Version, s.ClusterID, s.Data, s.Degraded = f["version"], f["cluster_id"], f["data"], f["degraded"]

@@ -95,6 +95,7 @@ func findTool(ctx context.Context, r task.Reader, in etcd.Instance) (t Tool, err
 const (
 	asideMark    = "before-restore-" // of the old data
 	restoredMark = "restored-"       // a file in the new data
+	countedMark  = "v2-counted-"     // another, of one whose v2 keys were compared with the backup
 	forcedMark   = "forced-"         // another, of a member that has begun as a cluster of one
 )
 

@@ -21,8 +21,9 @@ import (
 const (
 	memberLimit  = 2 * time.Minute
 	snapshotting = time.Minute
-	rehearsing   = 5 * time.Minute // of an etcd that reads a whole database
-	proving      = 2 * time.Minute // for the rest of a command that waits
+	rehearsing   = 5 * time.Minute  // of an etcd that reads a whole database
+	counting     = 15 * time.Minute // six lists of 60 s, twice
+	proving      = 2 * time.Minute  // for the rest of a command that waits
 )
 
 // v2stages are those of a set with v2 data. Taken up again, a member that has begun
@@ -75,6 +76,7 @@ func (p *planner) v2stages() []task.Stage {
 	return filled(append(all,
 		task.Stage{Name: "every member is healthy", Steps: p.steps(func(m *member) []change.Change { return []change.Change{m.in.Healthy(p.within())} })},
 		task.Stage{Name: "the members are those of the plan", Steps: p.steps(p.listed)},
+		task.Stage{Name: "no v2 key is missing", Steps: p.steps(p.counted)},
 		task.Stage{Name: "start API servers and controllers", Steps: p.controls(Service.start)},
 	))
 }
@@ -107,7 +109,11 @@ func (p *planner) v2rehearsed(m *member) []change.Change {
 		}}
 	}
 	words := []string{m.staging, cmp.Or(m.in.Program, "etcd"), strconv.Itoa(int(rehearsing / time.Second)),
-		strconv.FormatInt(p.src.Revision+m.State.Fitted.Bump, 10), "--quota-backend-bytes", strconv.FormatInt(m.in.Quota, 10)}
+		strconv.FormatInt(p.src.Revision+m.State.Fitted.Bump, 10), p.v2keys(), "--quota-backend-bytes", strconv.FormatInt(m.in.Quota, 10)}
+	leads := "until it leads and has revision " + words[3]
+	if words[4] != "" {
+		leads += " and " + words[4] + " v2 keys, or more"
+	}
 	if m.toolVersion().AtLeast(3, 4, 0) {
 		words = append(words, "--enable-v2")
 	}
@@ -118,9 +124,31 @@ func (p *planner) v2rehearsed(m *member) []change.Change {
 		},
 		&change.Exec{
 			Argv: append(append([]string{}, m.in.Ctl.Wrap...), shell(rehearseScript, words...)...), Limit: rehearsing + proving, Staging: true,
-			Done: &change.Probe{Path: m.staging + "/rehearsed"}, Purpose: "start etcd there on a copy, behind a socket of its own, until it leads and has revision " + words[3],
+			Done: &change.Probe{Path: m.staging + "/rehearsed"}, Purpose: "start etcd there on a copy, behind a socket of its own, " + leads,
 		},
 	}
+}
+
+// v2keys is how many keys the v2 store must list; "" where that is not known.
+func (p *planner) v2keys() string {
+	if p.src.V2.Keys < 0 {
+		return ""
+	}
+	return strconv.FormatInt(p.src.V2.Keys, 10)
+}
+
+// counted compares a member's v2 keys with the backup, before API servers and
+// controllers are there to change them.
+func (p *planner) counted(m *member) []change.Change {
+	keys := p.v2keys()
+	if keys == "" {
+		return nil
+	}
+	mark := m.in.DataDir + "/member/" + countedMark + p.tag
+	return []change.Change{&change.Exec{
+		Argv: shell(countScript, append([]string{keys, mark}, m.in.Ctl.V2Words(m.in.Endpoint, strings.Fields(listWords)...)...)...),
+		Done: &change.Probe{Path: mark}, Limit: counting, Class: change.Safe, Purpose: "count the v2 keys of " + m.in.Name + ": " + keys + " at least", Undo: stays(mark),
+	}}
 }
 
 // v2placed puts the data in place. Members without data are told first that they

@@ -27,7 +27,7 @@ func both(t *testing.T, v string) input {
 	in := three(t, v)
 	each(&in, func(s *State) {
 		s.Source.Data = "v2 and v3"
-		s.Source.V2 = &V2{Path: s.Source.Set + "/v2.tar.gz", Size: 4000, SHA256: strings.Repeat("cd", 32), Copy: v2copy.Facts{Size: 64_000_000, Commit: 444, Term: 3, Last: 444}}
+		s.Source.V2 = &V2{Path: s.Source.Set + "/v2.tar.gz", Size: 4000, SHA256: strings.Repeat("cd", 32), Copy: v2copy.Facts{Size: 64_000_000, Commit: 444, Term: 3, Last: 444}, Keys: 40}
 		s.Instance.V2Enabled, s.Instance.Quota = true, 2<<30
 		s.Instance.Program = "/usr/bin/etcd"
 		s.Fitted = Fitted{DB: Made{20480, strings.Repeat("ef", 32)}, V2: Made{4040, strings.Repeat("01", 32)}}

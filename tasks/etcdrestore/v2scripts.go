@@ -2,6 +2,10 @@ package etcdrestore
 
 import "regexp"
 
+// listWords lists all v2 keys, folders with a slash at their end, in the order of
+// raft: after all that was written before.
+const listWords = "--timeout 30s --total-timeout 60s ls --recursive -p --quorum /"
+
 var plainName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
 // unpackScript makes $1/data of v2.tar.gz and db. The names in the archive were
@@ -18,12 +22,40 @@ const emptyScript = dressWords + `mkdir -p -- "$s/part/member"
 [ -z "$wal" ] || mkdir -- "$s/part/member/wal"
 ` + dressScript
 
+// countWords are a function that lists the v2 keys with the command that it is
+// given. $n is how many, keys with a time to live among them; nothing where v2's
+// own authentication hides them.
+const countWords = `count() {
+  n=
+  for try in 1 2 3 4 5 6; do
+    if listed=$("$@"); then n=$(printf '%s\n' "$listed" | grep -c '[^/]$' || :); return 0; fi
+    why=$("$@" 2>&1 >/dev/null) || :
+    case $why in *[Cc]redentials*|*"user authentication"*) echo "the v2 keys are not counted: $why" >&2; return 0;; esac
+    sleep 1
+  done
+  return 1
+}
+`
+
+// countScript has the member's v2 keys counted by the command behind $1, how many
+// there must be at least, and $2, the file that it makes then.
+const countScript = `set -e
+keys=$1 mark=$2; shift 2
+` + countWords + `count "$@" || { echo "the v2 keys cannot be listed: $why" >&2; exit 1; }
+if [ -n "$n" ] && [ "$n" -lt "$keys" ]; then
+  echo "etcd has $n v2 keys, the backup has $keys at least" >&2; exit 1
+fi
+: >"$mark" && { sync -f "$mark" 2>/dev/null || sync; }`
+
 // rehearseScript starts etcd on a copy of $1/data as a cluster of one. It is reached
 // by a socket in this folder alone, which is root's, without a name or a port that others
-// could use. $2 etcd, $3 seconds, $4 the revision that it must have; then further options.
+// could use. $2 etcd, $3 seconds, $4 the revision that it must have: a higher one is
+// that of leases that have ended since it runs, as nobody else writes; $5 how many
+// v2 keys at least, or nothing; then further options.
 const rehearseScript = `set -e
-s=$1 etcd=$2 limit=$3 want=$4; shift 4
+s=$1 etcd=$2 limit=$3 want=$4 keys=$5; shift 5
 umask 077
+` + countWords + `
 cd -- "$s"
 rm -rf -- rehearsal
 mkdir rehearsal
@@ -42,10 +74,17 @@ while :; do
   said=$(ETCDCTL_API=3 etcdctl --dial-timeout 3s --command-timeout 5s --endpoints "$u:1" --write-out json endpoint status 2>/dev/null) || continue
   case $said in *'"leader":'[1-9]*) break;; esac
 done
-case $said in
-*'"revision":'"$want"[,}]*) ;;
-*) echo "the restored data have another revision than $want: $said" >&2; exit 1;;
-esac
+revision=${said#*'"revision":'}
+revision=${revision%%[!0-9]*}
+if [ -z "$revision" ] || [ "$revision" -lt "$want" ]; then
+  echo "the restored data have a lower revision than $want: $said" >&2; exit 1
+fi
+if [ -n "$keys" ]; then
+  count env ETCDCTL_API=2 etcdctl --no-sync --endpoints "$u:1" ` + listWords + ` || { echo "the restored v2 keys cannot be listed: $why" >&2; exit 1; }
+  if [ -n "$n" ] && [ "$n" -lt "$keys" ]; then
+    echo "the restored data have $n v2 keys, the backup has $keys at least" >&2; exit 1
+  fi
+fi
 kill "$pid"
 wait "$pid" || :
 trap - EXIT

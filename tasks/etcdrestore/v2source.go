@@ -20,6 +20,9 @@ type V2 struct {
 	Size   int64
 	SHA256 string
 	Copy   v2copy.Facts
+	// Keys are so many that the restored store must list them at least: as the set
+	// notes it, as its copy has it where the set is older; -1 where nobody knows.
+	Keys int64
 }
 
 // Fitted is what is made of a set on the control machine: the copy of the v2 data,
@@ -66,6 +69,9 @@ func (s *Source) v2(ctx context.Context) error {
 		s.Problem, s.Hint = reader.Printable(s.V2.Path)+" cannot be read: "+reason(err), other
 	}
 	s.V2.Copy = facts
+	if s.V2.Keys < 0 && s.Problem == "" {
+		s.V2.Keys = facts.Keys
+	}
 	return nil
 }
 

@@ -146,5 +146,8 @@ func (c Ctl) v2(endpoint string, verb ...string) []string {
 // V2Health asks for all members' health over the v2 API.
 func (c Ctl) V2Health(endpoint string) []string { return c.v2(endpoint, "cluster-health") }
 
+// V2Words is a v2 command, for a change: no probe.
+func (c Ctl) V2Words(endpoint string, words ...string) []string { return c.v2(endpoint, words...) }
+
 // V2Root lists the v2 store's uppermost folder; it fails where v2 is not served.
 func (c Ctl) V2Root(endpoint string) []string { return c.v2(endpoint, "ls", "/") }
