@@ -127,7 +127,7 @@ func (m *member) place(p *planner) *change.Exec {
 		Argv: shell(placeScript, d, m.staging, p.tag, m.wal()), Limit: restoreLimit, Class: change.Destructive, Done: &change.Probe{Path: mark}, Purpose: what,
 		Undo: []*change.Exec{{
 			Argv: shell(backScript, d, m.staging, p.tag, m.wal(), had), Limit: restoreLimit, Class: change.Destructive, Done: undone,
-			Purpose: "put the old data back in place in " + d,
+			Purpose: "put the old data back in place in " + d + ", and what was restored aside",
 		}},
 	}
 }

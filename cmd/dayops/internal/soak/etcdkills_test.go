@@ -25,7 +25,7 @@ const seen = `cd / || exit
 set -- etc/etcd etc/systemd/system/etcd.service.d etc/systemd/system/multi-user.target.wants/etcd.service etc/default/etcd etc/sysconfig/flanneld etc/sysconfig/iptables etc/origin/master/master-config.yaml
 find "$@" -path etc/etcd/ca -prune -o -printf '%p %y %m %U:%G %l\n' 2>/dev/null | sort
 find "$@" -path etc/etcd/ca -prune -o -type f ! -name '*.crt' ! -name '*.key' -exec sha256sum {} + 2>/dev/null | sort -k2
-find var/lib/etcd -mindepth 1 -maxdepth 1 ! -name 'dayops-*' ! -name 'member.before-restore-*' -printf '%p %y %m %u:%g\n' 2>/dev/null | sort
+find var/lib/etcd -mindepth 1 -maxdepth 1 ! -name 'dayops-*' ! -name 'member.before-restore-*' ! -name 'undone-restored-*' -printf '%p %y %m %u:%g\n' 2>/dev/null | sort
 echo "data aside without a name: $(find var/lib/etcd -name '.dayops*' 2>/dev/null)"
 echo "etcd $(pgrep -xc etcd) $(systemctl is-enabled etcd 2>/dev/null) $(systemctl is-active etcd)"
 echo "proof $(systemctl is-active dayops-port-proof 2>/dev/null)"
