@@ -132,7 +132,6 @@ func storageProbes() []Pattern {
 	return []Pattern{
 		{"df -P", "prints"}, {"df -Pk", "prints"}, {"df -PT", "prints"}, {"df -hT", "prints"}, {"df -Pi", "prints"},
 		{"df -P <path>...", "prints"}, {"df -Pk <path>...", "prints"}, {"df -PT <path>...", "prints"}, {"df -Pi <path>...", "prints"},
-		{"df -B1 -P <path>...", "prints"},
 		{"vgs --noheadings", "reports; no verb of lvm that writes"}, {"lvs --noheadings", "reports"}, {"pvs --noheadings", "reports"},
 		{"vgs --noheadings --units b -o <words>", "reports"}, {"lvs --noheadings --units b -o <words>", "reports"}, {"pvs --noheadings --units b -o <words>", "reports"},
 		{"vgs --reportformat json --units b", "reports"}, {"lvs --reportformat json --units b", "reports"}, {"pvs --reportformat json --units b", "reports"},

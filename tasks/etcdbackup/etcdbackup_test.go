@@ -34,7 +34,7 @@ func decode(t *testing.T, text string) Params {
 }
 
 func roomy() []etcdsave.Place {
-	return []etcdsave.Place{{Dir: "/var/lib/dayops", Room: etcdsave.Room{Mount: "/", Type: "ext4", Free: 1 << 30}}}
+	return []etcdsave.Place{{Dir: "/var/lib/dayops", Room: etcd.Room{Mount: "/", Type: "ext4", Free: 1 << 30}}}
 }
 
 // three are three healthy members; the first leads, the second is one entry behind it, the third level.
@@ -54,7 +54,7 @@ func three(t *testing.T, params string) []host {
 	for i, n := range names {
 		st := etcd.Status{ClusterID: 7, MemberID: uint64(i + 1), Version: "3.4.23", DBSize: 1 << 20, Leader: 1, Index: 100000, Applied: 100000, Term: 2, Revision: 40}
 		tool, _ := etcd.ParseVersion("3.4.23")
-		s := State{Found: true, Store: etcdsave.Store{Places: roomy(), DataRoom: etcdsave.Room{Mount: "/"}},
+		s := State{Found: true, Store: etcdsave.Store{Places: roomy(), DataRoom: etcd.Room{Mount: "/"}},
 			Instance: etcd.Instance{Runtime: etcd.UnitRuntime, Unit: "etcd.service", Active: true, Name: n, DataDir: "/var/lib/etcd", Endpoint: "https://" + n + ":2379"},
 			Live:     etcd.Live{Tool: tool, Status: &st, Members: members, Health: etcd.Health{OK: true}, Keys: 3}}
 		if i == 0 {

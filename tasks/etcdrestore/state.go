@@ -4,7 +4,6 @@ import (
 	"context"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/dayops/dayops/engine/reader"
@@ -150,18 +149,9 @@ func names(ctx context.Context, r task.Reader, dir, prefix string) ([]string, er
 // room is what is free for the data folder; where that is missing, for its parent.
 func room(ctx context.Context, r task.Reader, dir string) (int64, error) {
 	for ; path.IsAbs(dir); dir = path.Dir(dir) {
-		res, err := r.Probe(ctx, "df", "-B1", "-P", dir)
-		if err != nil {
-			return -1, err
-		}
-		lines := strings.Split(strings.TrimSpace(res.Stdout.String()), "\n")
-		if f := strings.Fields(lines[len(lines)-1]); res.Code == 0 && len(lines) > 1 && len(f) > 3 {
-			if n, err := strconv.ParseInt(f[3], 10, 64); err == nil {
-				return n, nil
-			}
-		}
-		if dir == "/" {
-			break
+		at, err := etcd.RoomOf(ctx, r, dir)
+		if err != nil || at.Free >= 0 || dir == "/" {
+			return at.Free, err
 		}
 	}
 	return -1, nil

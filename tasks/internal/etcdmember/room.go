@@ -7,12 +7,12 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/etcd"
 )
 
 // Room is what a new member would find on its host.
@@ -109,10 +109,12 @@ func look(ctx context.Context, r task.Reader, dataDir, walDir string) (Room, err
 	if err := m.rules(ctx, p); err != nil {
 		return m, err
 	}
-	if out, ok := p.ask("df", "-B1", "-P", existing(dataDir, m)); ok {
-		m.Free = available(out)
+	if p.err != nil {
+		return m, p.err
 	}
-	return m, p.err
+	at, err := etcd.RoomOf(ctx, r, existing(dataDir, m))
+	m.Free = at.Free
+	return m, err
 }
 
 // existing is the folder whose file system the data will be on.
@@ -121,21 +123,6 @@ func existing(dataDir string, m Room) string {
 		return dataDir
 	}
 	return "/var"
-}
-
-// available is the fourth column of df's second line.
-func available(out string) int64 {
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	fields := strings.Fields(lines[len(lines)-1])
-	const columns = 6
-	if len(lines) < 2 || len(fields) < columns {
-		return -1
-	}
-	n, err := strconv.ParseInt(fields[3], 10, 64)
-	if err != nil || n < 0 {
-		return -1
-	}
-	return n
 }
 
 func (m *Room) software(p *prober) {

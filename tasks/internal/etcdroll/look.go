@@ -6,10 +6,7 @@ package etcdroll
 
 import (
 	"context"
-	"errors"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,34 +45,17 @@ func Look(ctx context.Context, r task.Reader, p etcd.Places) (s State, err error
 		}
 	}
 	if strings.HasPrefix(s.Instance.DataDir, "/") {
-		s.Free, err = free(ctx, r, s.Instance.DataDir)
+		room, err := etcd.RoomOf(ctx, r, s.Instance.DataDir)
+		s.Free = room.Free
+		return s, err
 	}
-	return s, err
+	return s, nil
 }
 
 // Leads tells whether the member leads.
 func (s State) Leads() bool {
 	st := s.Live.Status
 	return st != nil && st.Leader != 0 && st.Leader == st.MemberID
-}
-
-var dfLine = regexp.MustCompile(`(?m)^\S.*\s(\d{1,18})\s+(\d{1,18})\s+(\d{1,18})\s+\d+%\s`)
-
-// free is what df says; -1 where it does not.
-func free(ctx context.Context, r task.Reader, path string) (int64, error) {
-	res, err := r.Probe(ctx, "df", "-B1", "-P", path)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return -1, nil
-	}
-	if err != nil {
-		return -1, err
-	}
-	if m := dfLine.FindStringSubmatch(res.Stdout.String()); res.Code == 0 && m != nil {
-		if n, err := strconv.ParseInt(m[3], 10, 64); err == nil {
-			return n, nil
-		}
-	}
-	return -1, nil
 }
 
 // Host is one host of a plan.

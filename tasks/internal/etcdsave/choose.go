@@ -226,6 +226,10 @@ func (s State) stage() (Place, string) {
 		if x.Room.Free >= need {
 			return x, ""
 		}
+		if x.Room.Free < 0 {
+			short = append(short, "df does not say what "+x.Dir+" has")
+			continue
+		}
 		short = append(short, fmt.Sprintf("%s has %s", x.Dir, etcd.Size(x.Room.Free)))
 	}
 	if len(short) == 0 {

@@ -71,7 +71,7 @@ type State struct {
 type Store struct {
 	View     etcd.View // of the leader's host alone
 	Places   []Place   // where a snapshot may be staged, best first
-	DataRoom Room
+	DataRoom etcd.Room
 	V2Bytes  int64    // of what a copy of the v2 store reads
 	Stale    []string // staging folders that runs which died left
 }

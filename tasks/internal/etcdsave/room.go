@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/dayops/dayops/engine/change"
@@ -16,17 +14,10 @@ import (
 	"github.com/dayops/dayops/tasks/internal/etcd"
 )
 
-// Room is a file system as df has it.
-type Room struct {
-	Mount string // where it is mounted
-	Type  string
-	Free  int64 // bytes
-}
-
 // Place is a folder where a snapshot may be staged.
 type Place struct {
 	Dir  string
-	Room Room
+	Room etcd.Room
 	Made bool // the folder is there; else dayops makes it
 }
 
@@ -55,7 +46,7 @@ func (s *Store) rooms(ctx context.Context, r task.Reader, in etcd.Instance, stag
 		if !ok {
 			continue
 		}
-		room, err := roomOf(ctx, r, f)
+		room, err := etcd.RoomOf(ctx, r, f)
 		if err != nil {
 			return err
 		}
@@ -108,29 +99,6 @@ func existing(ctx context.Context, r task.Reader, dirs []string) (map[string]str
 		}
 	}
 	return out, nil
-}
-
-var dfLine = regexp.MustCompile(`(?m)^.*\s(\S+)\s+(?:\d+|-)\s+(?:\d+|-)\s+(\d+)\s+(?:\d+%|-)\s+(/.*)$`)
-
-func roomOf(ctx context.Context, r task.Reader, dir string) (Room, error) {
-	res, err := r.Probe(ctx, "df", "-PT", dir)
-	if err != nil {
-		return Room{}, err
-	}
-	return parseRoom(res.Stdout.String()), nil
-}
-
-// parseRoom reads df -PT of one path: source, type, KiB, used, free, per cent, mount.
-func parseRoom(out string) Room {
-	m := dfLine.FindStringSubmatch(out)
-	if m == nil {
-		return Room{}
-	}
-	kib, err := strconv.ParseInt(m[2], 10, 53)
-	if err != nil {
-		return Room{}
-	}
-	return Room{Mount: m[3], Type: m[1], Free: kib << 10}
 }
 
 // stale lists staging folders that dead runs left. One of a run that lives is

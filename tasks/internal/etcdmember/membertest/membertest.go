@@ -45,7 +45,7 @@ func Cluster(n int, version string) []Host {
 			Certificates: []etcdca.File{{Path: "/etc/etcd/peer.crt", Certs: []etcdca.Certificate{{NotAfter: Now().AddDate(1, 0, 0)}}}},
 			Data:         []reader.File{{Path: "/var/lib/etcd/member", Exists: true, Type: reader.Directory, Mode: 0o700}},
 			Conf:         conf(members),
-			Store:        etcdsave.Store{Places: []etcdsave.Place{{Dir: "/var/lib/dayops", Room: etcdsave.Room{Mount: "/", Type: "ext4", Free: 38 << 30}}}},
+			Store:        etcdsave.Store{Places: []etcdsave.Place{{Dir: "/var/lib/dayops", Room: etcd.Room{Mount: "/", Type: "ext4", Free: 38 << 30}}}},
 			Rest:         rest(members)}
 		if i == 0 {
 			s.Authority = etcdca.Authority{Found: true, Dir: etcdca.Dir, Cert: file("/etc/etcd/ca/ca.crt"), Days: 1825, OpenSSL: true}

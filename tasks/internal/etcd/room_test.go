@@ -1,4 +1,4 @@
-package etcdsave
+package etcd
 
 import (
 	"testing"
@@ -11,8 +11,9 @@ func TestRooms(t *testing.T) {
 		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda       ext4   263112772 32000000 63000000      34% /\n": {"/", "ext4", 63000000 << 10},
 		"Filesystem     Type  1024-blocks Used Available Capacity Mounted on\noverlay fs     overlay   1000  10       990       1% /a b\n":      {"/a b", "overlay", 990 << 10},
 		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\nhost:/x nfs4 - - 12 - /mnt\n":                                   {"/mnt", "nfs4", 12 << 10},
-		"nonsense\n": {}, "": {},
-		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda ext4 1 1 99999999999999999999999 1% /\n": {},
+		"nonsense\n": {Free: -1}, "": {Free: -1},
+		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda ext4 10 12 -2 120% /\n":                  {Free: -1},
+		"Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda ext4 1 1 99999999999999999999999 1% /\n": {Free: -1},
 	} {
 		require.Equal(t, want, parseRoom(out), out)
 	}
@@ -21,7 +22,7 @@ func TestRooms(t *testing.T) {
 func FuzzRoom(f *testing.F) {
 	f.Add("Filesystem     Type 1024-blocks    Used Available Capacity Mounted on\n/dev/vda       ext4   263112772 32000000 63000000      34% /\n")
 	f.Fuzz(func(t *testing.T, out string) {
-		if r := parseRoom(out); r.Free < 0 {
+		if r := parseRoom(out); r.Free < -1 {
 			t.Fatal(r)
 		}
 	})
