@@ -19,6 +19,9 @@ run() { verb=$1; shift
   [ $# -gt 0 ] || return 0
   case $manager/$verb in
     apt/upgrade) apt install --only-upgrade -- "$@";;
+    apt/install)
+      case $* in *=*) set -- --allow-downgrades -- "$@";; *) set -- -- "$@";; esac # a version that is named is meant
+      apt install "$@";;
     apt/*) apt "$verb" -- "$@";;
     */upgrade) "$manager" -q -y upgrade -- "$@" 2>&1;;
     *) "$manager" -q -y "$verb" -- "$@" 2>&1;;

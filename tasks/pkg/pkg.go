@@ -86,7 +86,7 @@ func Define() *task.Definition {
 		Doc:  "Installs, upgrades or removes packages with apt, dnf or yum.",
 		Long: "present is done when the package database has the package, whatever a repository offers. " +
 			"latest compares with the repositories' lists as the host has them; with update_cache they are read anew each time, so that nobody can say beforehand what it will do. " +
-			"A version that is named is installed also when a newer one is there, if the manager agrees. " +
+			"A version that is named is installed also when a newer one is there; dnf and yum may keep the newer one, and the step fails then. " +
 			"A package that only another one provides is not found in the database under that name: use the real name. " +
 			"An apt package may start its service when it is installed, as always on Debian.",
 		Example: `- name: Tools for a bad day
