@@ -256,3 +256,20 @@ func listed(t *testing.T, at string) (lasting, all int64) {
 	walk(got.Node, false)
 	return lasting, all
 }
+
+func FuzzStore(f *testing.F) {
+	f.Add([]byte(`{"Root":{"Path":"/","ExpireTime":"0001-01-01T00:00:00Z","Children":{"1":{"Children":{"k":{"Children":null}}}}}}`), "PUT", "/1/k/l", uint64(0))
+	f.Fuzz(func(t *testing.T, saved []byte, method, path string, flags uint64) {
+		root, err := readStore(bytes.NewReader(saved))
+		if err != nil {
+			root = newStore()
+		}
+		is := func(bit int) bool { return flags>>bit&1 == 1 }
+		for range 2 {
+			root.apply(request{method: method, path: path, dir: is(0), recursive: is(1), mortal: is(2), conditional: is(3), refresh: is(4), exist: flags >> 5 & 1, existSet: is(6)})
+			if keys, others := root.users().census(); keys < 0 || others < 0 {
+				t.Fatal(keys, others)
+			}
+		}
+	})
+}
