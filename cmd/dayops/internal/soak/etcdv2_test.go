@@ -65,6 +65,19 @@ func (v *v2Life) is(want labtest.Contents, members []labtest.EtcdMember, story s
 	}
 }
 
+// noted tells that the one set with v2 data says how many of them last; its manifest.
+func (v *v2Life) noted(keys int) string {
+	v.t.Helper()
+	sets, err := filepath.Glob(filepath.Join(v.dir, "backups", "*", "*", "v2.tar.gz"))
+	require.NoError(v.t, err)
+	require.Len(v.t, sets, 1)
+	manifest := filepath.Join(filepath.Dir(sets[0]), "manifest.json")
+	text, err := os.ReadFile(manifest)
+	require.NoError(v.t, err)
+	require.Contains(v.t, string(text), fmt.Sprintf(`"v2_keys": "%d"`, keys))
+	return manifest
+}
+
 func (v *v2Life) healthy(story string) {
 	v.t.Helper()
 	var said string
@@ -100,6 +113,7 @@ func TestEtcdV2(t *testing.T) {
 			v.must(0, "run", "builtin:etcd-backup.yml")
 			want, members := v.e.Contents(t, true), v.e.Members(t)
 			require.Len(t, want.V2, 1000)
+			v.noted(900)
 			require.GreaterOrEqual(t, len(want.V3), 10_000)
 			v.e.Spoil(t)
 			v.e.SetV2(t, "/old/new", "spoiled", 0)
@@ -129,9 +143,11 @@ func TestEtcdV2ThatFails(t *testing.T) {
 	labtest.Asked(t)
 	v := newV2Life(t, "3.4", 3, labtest.Content{V3: 500, V2: 50, Leases: 2})
 	v.must(0, "run", "builtin:etcd-backup.yml")
+	want := v.e.Contents(t, true)
 	v.e.Spoil(t)
 	v.e.SetV2(t, "/old/new", "spoiled", 0)
 	spoiled, members := v.e.Contents(t, true), v.e.Members(t)
+	manifest := v.noted(45)
 	book := filepath.Join(v.dir, "impatient.yml")
 	require.NoError(t, os.WriteFile(book, []byte("- hosts: etcd:masters\n  become: yes\n  tasks:\n    - etcd_restore: {healthy_within: 15s}\n"), 0o600))
 	for name, i := range map[string]int{"the first one": 0, "one that joins": 1, "the last one": 2} {
@@ -156,6 +172,23 @@ func TestEtcdV2ThatFails(t *testing.T) {
 		require.Contains(t, said, "no good")
 		require.Equal(t, pid, on(t, v.h[0], "systemctl show -p MainPID etcd"))
 		v.is(spoiled, members, said)
+	})
+	t.Run("a v2 key is missing", func(t *testing.T) { // told by the rehearsal too
+		text, err := os.ReadFile(manifest)
+		require.NoError(t, err)
+		more := strings.Replace(string(text), `"v2_keys": "45"`, `"v2_keys": "51"`, 1)
+		require.NoError(t, os.WriteFile(manifest, []byte(more), 0o600))
+		pid := on(t, v.h[0], "systemctl show -p MainPID etcd")
+		code, said := v.begin(nil, "run", book, "--approve", "destructive").wait()
+		require.NoError(t, os.WriteFile(manifest, text, 0o600))
+		require.Equal(t, 2, code, said)
+		require.Contains(t, said, "the restored data have 50 v2 keys, the backup has 51 at least")
+		require.Equal(t, pid, on(t, v.h[0], "systemctl show -p MainPID etcd"))
+		v.is(spoiled, members, said)
+	})
+	t.Run("with all keys", func(t *testing.T) {
+		v.must(0, "run", "builtin:etcd-restore.yml", "--approve", "destructive")
+		v.is(want, members, "")
 	})
 }
 
