@@ -183,17 +183,6 @@ func (s *tale) resumed(env []string) bool {
 	return true
 }
 
-// undone takes the run back and tells the exit code.
-func (s *tale) undone() int {
-	s.t.Helper()
-	j := s.begin(nil, "undo", s.run, "-y", "--approve", "destructive")
-	code, said := j.wait()
-	s.note("undo: exit %d after %s\n%s", code, j.took.Round(time.Millisecond), said)
-	// The killed run can still be resumed: its records of commands stay for that.
-	everywhere(s.t, s.hosts, "cd "+s.left+"/runs 2>/dev/null && rm -rf "+s.run+" && rmdir ../runs 2>/dev/null; :")
-	return code
-}
-
 // must compares the lab with a picture, waiting a moment for units to settle.
 func (s *tale) must(what string, want picture) {
 	s.t.Helper()

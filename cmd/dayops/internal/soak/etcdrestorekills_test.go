@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/cmd/dayops-lab/labtest"
+	"github.com/dayops/dayops/engine/journal"
 )
 
 // restores is the third move: back to one backup, over and over.
@@ -90,4 +92,23 @@ func (g *ground) restored(m move, point string, back bool) bool {
 	g.t.Logf("%q, undo %v: reached %v, %s", point, back, reached, time.Since(began).Round(time.Second))
 	g.keys = backup
 	return reached
+}
+
+// undone takes the run back and tells the exit code.
+func (s *tale) undone() int {
+	s.t.Helper()
+	j := s.begin(nil, "undo", s.run, "-y", "--approve", "destructive")
+	code, said := j.wait()
+	s.note("undo: exit %d after %s\n%s", code, j.took.Round(time.Millisecond), said)
+	// A host that was locked before anything about it was journalled, its undo does not know: the lock frees itself when it expires.
+	m, err := journal.Open(s.state()).Read(s.run)
+	require.NoError(s.t, err)
+	for _, h := range s.hosts {
+		if !slices.ContainsFunc(m.Steps, func(st *journal.Step) bool { return st.Change.Host == h.Name }) {
+			s.begin(nil, "unlock", h.Name, "-y").wait()
+		}
+	}
+	// The killed run can still be resumed: its records of commands stay for that.
+	everywhere(s.t, s.hosts, "cd "+s.left+"/runs 2>/dev/null && rm -rf "+s.run+" && rmdir ../runs 2>/dev/null; :")
+	return code
 }
