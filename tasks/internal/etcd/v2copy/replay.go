@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // maxDepth is of folders in the v2 store.
@@ -172,7 +171,13 @@ const (
 	entryType, entryIndex, entryData, v2Field = 1, 3, 4, 2
 )
 
-var methods = []string{"GET", "QGET", "HEAD", "SYNC", "PUT", "POST", "DELETE"}
+func isMethod(b []byte) bool {
+	switch string(b) {
+	case "GET", "QGET", "HEAD", "SYNC", "PUT", "POST", "DELETE":
+		return true
+	}
+	return false
+}
 
 // readRequest takes a v2 request out of an entry of raft's; ok is false of
 // others, which have an index alone. It is the entry's data, or a field of them.
@@ -188,8 +193,8 @@ func readRequest(entry message) (q request, ok, good bool) {
 	if m.data[requestMethod] == nil { // of v3
 		return q, false, true
 	}
-	if !slices.Contains(methods, string(m.data[requestMethod])) {
-		if m, read = fields(m.data[v2Field]); !read || !slices.Contains(methods, string(m.data[requestMethod])) {
+	if !isMethod(m.data[requestMethod]) {
+		if m, read = fields(m.data[v2Field]); !read || !isMethod(m.data[requestMethod]) {
 			return q, false, false
 		}
 	}
