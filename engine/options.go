@@ -81,8 +81,10 @@ type Options struct {
 	// Memory is what an earlier controller of the run journalled; nil at first.
 	Memory *journal.Memory
 	// Undone is the run that this one takes back, whose controller has ended: its
-	// locks are taken over. nil: this is no undo.
-	Undone *journal.Memory
+	// locks are taken over. nil: this is no undo. UndoneOn are the hosts that it is
+	// limited to; nil: all.
+	Undone   *journal.Memory
+	UndoneOn []string
 	// OpenBlob opens what the journal of a run keeps under a name.
 	OpenBlob func(run, name string) (io.ReadCloser, error)
 	// Answers are what a person says of changes that nobody can know, by id.

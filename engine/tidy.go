@@ -44,7 +44,7 @@ func (r *run) leftByOthers() map[holdKey]guard.Options {
 	}
 	if m := r.opt.Undone; m != nil && !r.opt.Check && r.play != nil { // not where it was refused
 		for _, s := range m.Steps {
-			if k, ok := free(s); ok && s.Taken > m.EndedAt && slices.Contains(targets, k.host) {
+			if k, ok := free(s); ok && s.Taken > m.EndedAt && (r.opt.UndoneOn == nil || slices.Contains(r.opt.UndoneOn, k.host)) {
 				left[k] = guard.Options{After: m.Run.ID}
 			}
 		}

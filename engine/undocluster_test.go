@@ -237,7 +237,12 @@ func TestUndoLeavesNoLock(t *testing.T) {
 		Inverse: []journal.Change{{Host: "h1", Kind: "remove", Summary: "remove", Data: inverse}}}))
 	require.NoError(t, d.j.Close())
 
-	rep := d.undo("r1", "u1")
+	d.extra = func(o *Options) { o.UndoneOn = []string{"h2"} }
+	d.undo("r1", "u1")
+	require.NoError(t, d.j.Close())
+	require.FileExists(t, filepath.Join(dead.Dir, "lock"))
+	d.extra = nil
+	rep := d.undo("r1", "u2")
 	require.NoError(t, d.j.Close())
 	require.False(t, rep.Failed || rep.Partial, w.all())
 	require.NoFileExists(t, filepath.Join(dead.Dir, "lock"))

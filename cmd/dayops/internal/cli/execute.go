@@ -40,7 +40,7 @@ func (a *app) execute(ctx context.Context, f *flags, j *job) error {
 	j.run = rec.id
 	opt.Shown["resume"] = rec.journal != nil
 	opt.RunID, opt.Journal, opt.Memory, opt.OpenBlob, opt.Owner = rec.id, rec.journal, rec.memory, rec.history.OpenBlob, a.owner(rec.id)
-	opt.Undone = j.undone
+	opt.Undone, opt.UndoneOn = j.undone, j.undoneOn
 	lock, err := a.inventoryLock(j.sources, opt.Owner)
 	if err != nil {
 		return err

@@ -112,14 +112,15 @@ func (a *app) playbook(f *flags, name string) error {
 
 // job is everything a run needs, checked.
 type job struct {
-	inv     *inventory.Inventory
-	sources []string
-	bound   *playbook.Bound
-	extra   *strictyaml.Node
-	undone  *journal.Memory         // of the run that it takes back
-	record  *record                 // of a run that is taken up again
-	answers map[int64]engine.Answer // of a person, to what cannot be known
-	forget  []journal.Place         // what failed and is done again
+	inv      *inventory.Inventory
+	sources  []string
+	bound    *playbook.Bound
+	extra    *strictyaml.Node
+	undone   *journal.Memory         // of the run that it takes back
+	undoneOn []string                // hosts that this is limited to; nil: all
+	record   *record                 // of a run that is taken up again
+	answers  map[int64]engine.Answer // of a person, to what cannot be known
+	forget   []journal.Place         // what failed and is done again
 
 	keep     *engine.Keep   // of a plan that is to be saved
 	saved    *planfile.Plan // that is applied

@@ -169,5 +169,5 @@ func (a *app) undoJob(f *flags, id string) (*job, error) {
 		}
 	}
 	bound, err := engine.Undo(m, opt)
-	return &job{inv: inv, sources: sources, bound: bound, undone: m}, err
+	return &job{inv: inv, sources: sources, bound: bound, undone: m, undoneOn: opt.Hosts}, err
 }
