@@ -2,8 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dayops/dayops/engine/event"
+	"github.com/dayops/dayops/engine/journal"
 	"github.com/dayops/dayops/engine/playbook"
 )
 
@@ -11,7 +13,7 @@ import (
 // said. What was unknown, failed, was tried several times or was done before a
 // resume, and so before its forecast, is not compared.
 func (r *run) compare(h *host, s *playbook.BoundStep, res *result) {
-	if r.foreseen == nil || isLost(res.err) {
+	if r.foreseen == nil || isLost(res.err) || r.begunBefore(s.ID, h.name()) {
 		return
 	}
 	items := res.items
@@ -33,6 +35,11 @@ func (r *run) compare(h *host, s *playbook.BoundStep, res *result) {
 		r.mu.Unlock()
 		r.warn(h, s, text)
 	}
+}
+
+// begunBefore tells whether an earlier controller made some of a step on a host.
+func (r *run) begunBefore(step, host string) bool {
+	return r.opt.Memory != nil && slices.ContainsFunc(r.opt.Memory.Steps, func(s *journal.Step) bool { return s.At.Step == step && s.Change.Host == host })
 }
 
 // difference is what to say of a forecast that did not come true; "" of one that did.

@@ -164,13 +164,16 @@ func (s *undoState) mark(step undoStep) {
 	switch {
 	case len(step.inverse) == 0 && repeats(step.made):
 		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
-	case (len(step.inverse) == 0 || step.self) && r.Class != change.Exact:
+	case (len(step.inverse) == 0 && !timesAlone(step.made) || step.self) && r.Class != change.Exact:
 		s.warn(fmt.Sprintf("cannot be undone: %s (%s%s)", step.was, r.Why, doubt), "")
 		s.Left = append(s.Left, change.Missed{Path: step.was, Why: "cannot be undone"})
 	case r.Class != change.Exact:
 		s.warn(fmt.Sprintf("undone in part: %s (%s)", step.was, r.Why), "")
 	}
 }
+
+// timesAlone tells a change that has no inverse where it touched times and nothing else.
+func timesAlone(c change.Change) bool { _, ok := c.(*change.Attrs); return ok }
 
 // stands tells that a step is left for the sake of its plan's step of no return.
 // Where that is in doubt its host is asked, before anything else of the plan is
