@@ -18,7 +18,7 @@ func undoStories(b *undoBench) {
 		tell func(*undoBench)
 	}{
 		{"changed since", undoChangedSince}, {"failed", undoFailed}, {"killed", undoKilled}, {"undo of an undo", undoUndone},
-		{"without a run", undoWithoutRun}, {"what cannot be undone", undoNever}, {"relied on", undoReliedOn}, {"folder", undoFolder},
+		{"without a run", undoWithoutRun}, {"what cannot be undone", undoNever}, {"relied on", undoReliedOn}, {"folder", undoFolder}, {"touched twice", undoTouched},
 	} {
 		b.t.(*testing.T).Run(s.name, func(t *testing.T) {
 			defer func(was testing.TB) { b.t = was }(b.t)
@@ -206,4 +206,15 @@ func undoFolder(b *undoBench) {
 	on(b.t, b.host, "echo theirs >'/srv/story/x/y*/theirs'")
 	said = b.must(3, "undo", id, "-y")
 	require.Equal(b.t, "one\nx\nx/y*\nx/y*/theirs\n", on(b.t, b.host, "cd /srv/story; head -1 a; find x"), said)
+}
+
+// undoTouched: what changed times alone leaves nothing to take back, and is no undo that is missing.
+func undoTouched(b *undoBench) {
+	before := b.state()
+	b.playbook("p.yml", play([]step{{"file": args{"path": "/srv/story/a", "state": "touch", "mode": "0600"}}, {"file": args{"path": "/srv/story/a", "state": "touch"}}}, nil))
+	id, code, said := b.run("run", "p.yml")
+	require.Zero(b.t, code, said)
+	said = b.must(0, "undo", id, "-y")
+	require.Contains(b.t, said, "undone in part: touch /srv/story/a")
+	b.equal(before, b.state(), said)
 }
