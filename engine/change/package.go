@@ -292,16 +292,33 @@ func flag(b bool) string {
 	return ""
 }
 
+// asked is what n will be once it is installed, as far as n tells: its version
+// where apt is given one, or an inverse names all of an rpm.
+func (p *Package) asked(n string) reader.Package {
+	have := reader.Package{Name: baseName(p.Manager, n)}
+	switch {
+	case p.Latest:
+	case p.Manager == "apt":
+		_, have.Version, _ = strings.Cut(n, "=")
+	case p.Back: // name-version-release.arch
+		arch := strings.LastIndexByte(n, '.')
+		release := strings.LastIndexByte(n[:max(arch, 0)], '-')
+		if version := strings.LastIndexByte(n[:max(release, 0)], '-'); version > 0 {
+			have = reader.Package{Name: n[:version], Version: n[version+1 : arch], Arch: n[arch+1:]}
+		}
+	}
+	return have
+}
+
 func (p *Package) effect(o *Overlay) {
 	for _, n := range p.Install {
-		name := baseName(p.Manager, n)
-		have := &reader.Package{Name: name}
+		have := p.asked(n)
 		for _, b := range p.Before {
 			if is, version := matches(p.Manager, n, b); is && version && !p.Latest {
-				have = &b
+				have = b
 			}
 		}
-		o.setPackage(name, have)
+		o.setPackage(have.Name, &have)
 	}
 	for _, n := range p.Remove {
 		o.setPackage(baseName(p.Manager, n), nil)

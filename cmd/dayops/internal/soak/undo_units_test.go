@@ -91,5 +91,14 @@ func undoPackages(b *undoBench) {
 		}
 	}
 	on(b.t, b.host, "dpkg --purge lab-sample 2>/dev/null; :")
+	before := b.state() // put there and away again, and back in the other order
+	b.playbook("package.yml", play([]step{
+		{"package": args{"name": "lab-sample=1.0", "state": "present"}}, {"package": args{"name": "lab-sample", "state": "latest"}}, {"package": args{"name": "lab-sample", "state": "absent"}},
+	}, nil))
+	id, code, said := b.run("run", "package.yml", "-y")
+	require.Zero(b.t, code, said)
+	code, said = b.begin(nil, "undo", id, "-y").wait()
+	require.Zero(b.t, code, said)
+	b.equal(before, b.state(), said)
 	b.t.Logf("%d packages", n)
 }
