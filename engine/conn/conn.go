@@ -64,7 +64,7 @@ type Cmd struct {
 	// Guard marks a command that changes its host; nil is one that does not.
 	Guard *Guard
 	// Text says that stdout is text, and most often empty: a guard costs the host
-	// half then. NUL bytes in the first line of it would be lost.
+	// two thirds then. NUL bytes in the first line of it would be lost.
 	Text bool
 }
 

@@ -10,7 +10,8 @@ const GuardOutput = 256 << 10
 // record, and starts it only while the lock is held. Once begun, it runs to its
 // natural end however the connection fares; engine/guard finds it again.
 //
-// A Result of a guarded command has no Signal: its Code is 128+n. NUL bytes in
+// A Result of a guarded command has no Signal: its Code is 128+n, and the host's
+// shell may add a line to stderr that says the same ("Killed"). NUL bytes in
 // the first line of stderr are lost (of stdout: see Cmd.Text). An input that
 // was on its way when the connection broke ends early: a command that reads one
 // may have done something else than it was asked for, whatever its exit code.

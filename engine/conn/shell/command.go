@@ -34,22 +34,38 @@ func commandText(c conn.Cmd, id string, home bool) (string, error) {
 	if err := checkCmd(c); err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "export LC_ALL=C TERM=dumb %s=%s", marker, id)
+	env := "LC_ALL=C TERM=dumb " + marker + "=" + id
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		fmt.Fprintf(&b, " %s=%s", name, Quote(c.Env[name]))
+		env += " " + name + "=" + Quote(c.Env[name])
 	}
+	folder := ""
 	switch {
 	case c.Dir != "":
-		fmt.Fprintf(&b, ";cd -- %s||exit 126", Quote(c.Dir))
+		folder = "cd -- " + Quote(c.Dir) + "||exit 126;"
 	case home:
-		b.WriteString(";cd 2>/dev/null||cd /")
+		folder = "cd 2>/dev/null||cd /;"
 	}
-	b.WriteString(";exec " + Join(c.Argv))
-	if c.Guard != nil {
-		return guardText(*c.Guard, id, b.String(), !c.Text), nil
+	body := "export " + env + ";" + folder + "exec " + Join(c.Argv)
+	switch {
+	case c.Guard == nil:
+		return fmt.Sprintf("echo %s;echo %s >&2;", id, id) + body, nil
+	case c.Dir != "" || len(c.Env) != 0: // what may fail in the guard's shell, or mean something to it
+		return guardText(*c.Guard, id, "("+body+")"+guardFiles, !c.Text), nil
 	}
-	return fmt.Sprintf("echo %s;echo %s >&2;", id, id) + b.String(), nil
+	return guardText(*c.Guard, id, inPlace(c.Argv, env, folder), !c.Text), nil
+}
+
+// inPlace is the text that runs a program without a subshell, which spares the
+// host a process: dash, above all, starts such a program without a copy of
+// itself. A name that the shell has a meaning of its own for goes by exec. Of a
+// program that a signal ended, some shells say so in its stderr ("Killed").
+func inPlace(argv []string, env, folder string) string {
+	text := folder + "set -- " + Join(argv) + "\n"
+	plain := env + ` "$@"` + guardFiles
+	if strings.Contains(argv[0], "/") {
+		return text + plain
+	}
+	return text + `if PATH=/dev/null command -v "$1" >/dev/null;then (export ` + env + `;exec "$@")` + guardFiles + ";else " + plain + ";fi"
 }
 
 // checkCmd refuses what no host can be given.

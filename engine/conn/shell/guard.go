@@ -55,8 +55,11 @@ trap - EXIT
 relay "$g.out" %s <&3 3<&- 5<&- &
 relay "$g.err" '' <&5 >&2 3<&- 5<&- &
 exec 3<&- 5<&- 2>/dev/null
-(%s) >&4 2>&6 4>&- 6>&-
+%s
 c=$?;echo $c >"$g.end";exec 4>&- 6>&-;wait;exit $c`
+
+// guardFiles gives a command the pipes for its outputs.
+const guardFiles = ` >&4 2>&6 4>&- 6>&-`
 
 // guardText is commandText for a command under guard.
 func guardText(g conn.Guard, id, body string, exact bool) string {

@@ -29,8 +29,8 @@ func TestGuardShells(t *testing.T) {
 			records := filepath.Join(dir, "runs", "r")
 			require.NoError(t, os.MkdirAll(records, 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "lock"), []byte("token\nr\n"), 0o600))
-			run := func(id, script, stdin string, exact bool) (string, string, int) {
-				c := conn.Cmd{Argv: []string{"/bin/sh", "-c", script}, Guard: &conn.Guard{Dir: dir, Run: "r", ID: id, Token: "token"}}
+			command := func(id, stdin string, exact bool, argv ...string) (string, string, int) {
+				c := conn.Cmd{Argv: argv, Guard: &conn.Guard{Dir: dir, Run: "r", ID: id, Token: "token"}}
 				c.Text = !exact
 				text, err := commandText(c, "0123456789abcdef", false)
 				require.NoError(t, err)
@@ -43,6 +43,9 @@ func TestGuardShells(t *testing.T) {
 				cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 				_ = cmd.Run()
 				return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+			}
+			run := func(id, script, stdin string, exact bool) (string, string, int) {
+				return command(id, stdin, exact, "/bin/sh", "-c", script)
 			}
 			const mark = "0123456789abcdef\n"
 			for id, exact := range map[string]bool{"a": false, "b": true} {
@@ -57,7 +60,16 @@ func TestGuardShells(t *testing.T) {
 				}
 			}
 			out, errs, code := run("c", "kill -9 $$", "", false)
-			require.Equal(t, []any{mark, mark, 137}, []any{out, errs, code})
+			require.Equal(t, []any{mark, mark, 137}, []any{out, strings.TrimSuffix(errs, "Killed\n"), code})
+			for id, argv := range map[string][]string{"own": {"printf", "-n"}, "other": {"expr", "-n"}} {
+				out, _, code = command(id, "", true, argv...)
+				require.Equal(t, []any{"-n", 0}, []any{strings.TrimSpace(strings.TrimPrefix(out, mark)), code}, "%q", argv)
+			}
+			for id, argv := range map[string][]string{"exit": {"exit", "3"}, "relay": {"relay"}, "none": {"no-such-program"}, "if": {"if"}, "set": {"a=b"}} {
+				_, errs, code = command(id, "", true, argv...)
+				require.Equal(t, 127, code, "%q is a program's name, whatever it is to a shell", argv)
+				require.Contains(t, errs, argv[0])
+			}
 			out, _, code = run("d", "head -c 3000000 /dev/zero", "", true)
 			require.Equal(t, []any{3000000 + len(mark), 0}, []any{len(out), code})
 			info, err := os.Stat(filepath.Join(records, "d.out"))
