@@ -16,7 +16,7 @@ import (
 type Overlay struct {
 	Files    map[string]OverlayFile
 	Units    map[string]reader.Unit
-	Packages map[string]*reader.Package // nil: would be removed. A version is not known beforehand
+	Packages map[string]*reader.Package // nil: would be removed. A version is known where it was asked for
 	// Opaque is set once a change was planned whose effects nobody knows (an
 	// Exec without a probe): what a later step does not find may be there by then.
 	Opaque string // name of the step that made it so

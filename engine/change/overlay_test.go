@@ -147,7 +147,7 @@ func TestOverlayUnitsAndPackages(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 2)
 	require.Equal(t, "coreutils", found[0].Name)
-	require.Equal(t, reader.Package{Name: "chrony-of-tomorrow"}, found[1])
+	require.Equal(t, reader.Package{Name: "chrony-of-tomorrow", Version: "4"}, found[1])
 	_, err = over.Probe(ctx, "systemctl", "is-active", "chrony")
 	var u *UnknownError
 	require.ErrorAs(t, err, &u)

@@ -304,7 +304,8 @@ func reached(p string, roots []string) bool {
 	return false
 }
 
-// Packages is reader.Reader's. A package that is planned has no version yet.
+// Packages is reader.Reader's. A package that is planned has the version that it
+// is asked for in, or none yet.
 func (r *OverlayReader) Packages(ctx context.Context, names ...string) ([]reader.Package, error) {
 	found, err := r.base.Packages(ctx, names...)
 	if err != nil {
