@@ -34,7 +34,7 @@ bench:
 # connections, races, undos and forecasts, in half an hour. RUN=TestKilled is one of them.
 soak: build
 	@.ci/install
-	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -timeout 60m -run '$(or $(RUN),^Test(Killed|Resume|Undo)$$)' ./cmd/dayops/internal/soak
+	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -timeout 60m -parallel 3 -run '$(or $(RUN),^Test(Killed|Resume|Undo)$$)' ./cmd/dayops/internal/soak
 	DAYOPS_SOAK=1 DAYOPS_LAB=own go test -count=1 -v -timeout 30m -run '$(or $(RUN),Honest)' ./cmd/dayops/internal/e2e
 
 # The same of etcd: the matrix over its releases, members that cannot start, kills
