@@ -199,7 +199,7 @@ func TestEtcdV2Killed(t *testing.T) {
 	v := newV2Life(t, "3.4", 3, labtest.Content{V3: 500, V2: 50, Leases: 2})
 	v.must(0, "run", "builtin:etcd-backup.yml")
 	want, members := v.e.Contents(t, true), v.e.Members(t)
-	points := []int{68, 79, 85, 92} // a cluster of one begins, its peer URL, the second and the third member
+	points := []int{60, 72, 77, 87} // a cluster of one begins, its peer URL, the second and the third member
 	if long() {
 		points = nil
 		for i := 1 + rand.IntN(4); i < 130; i += 4 { // another quarter in each long form
