@@ -18,7 +18,7 @@ func oneOfEach() []Change {
 	f := reader.File{Path: "/f\xff", Exists: true, Type: reader.Regular, Mode: 0o640, UID: 3, GID: -1, Owner: "sys", Group: "sys",
 		Size: 5, Mtime: time.Unix(5, 6).UTC(), Links: 2, SHA256: sum("x"), Label: "l"}
 	attr := Attr{Mode: mode(0o4750), Owner: "root", Group: "0"}
-	unit := &Unit{Name: "etcd", Before: reader.Unit{Name: "etcd.service", LoadState: "loaded"}, Active: &on, Enabled: &on, Masked: new(bool), Restart: true, Reload: true, DaemonReload: true, Force: true}
+	unit := &Unit{Name: "etcd", Before: reader.Unit{Name: "etcd.service", LoadState: "loaded"}, Active: &on, Enabled: &on, Masked: new(bool), Restart: true, Reload: true, DaemonReload: true, Unless: "/p", Force: true}
 	q := Query{Argv: []string{"etcdctl"}, List: "members", Key: "name", Value: "a", Field: "ID", Hex: true, What: "the ID of a"}
 	exec := &Exec{Argv: []string{"a", ""}, Env: map[string]string{"A": "b"}, Dir: "/", Stdin: []byte("in"), Limit: time.Minute, Done: &Probe{Argv: []string{"test"}, Code: 1, Path: "/x", Absent: true}, Class: Destructive, Purpose: "p",
 		Words: map[string]Query{"id": q}, Undo: []*Exec{{Argv: []string{"b"}, Stdin: []byte("in"), Done: &Probe{Find: &q, Is: "true", Absent: true}}}, UndoWhy: "w"}

@@ -50,6 +50,7 @@ func TestSummaries(t *testing.T) {
 		`remove /x\n\x1b[2Jy (a file, moved aside)`:                                 &Remove{Path: evil, Before: file},
 		`enable, start etcd`:                                                        &Unit{Name: "etcd", Active: &on, Enabled: &on},
 		`daemon-reload`:                                                             &Unit{DaemonReload: true},
+		`start etcd, unless there is /d/restored`:                                   &Unit{Name: "etcd", Active: &on, Unless: "/d/restored"},
 		`restart etcd`:                                                              &Unit{Name: "etcd", Restart: true},
 		`install chrony, remove ntp (apt)`:                                          &Package{Manager: "apt", Install: []string{"chrony"}, Remove: []string{"ntp"}},
 		`run sh -c 'rm it; echo \x1b[2J'`:                                           &Exec{Argv: []string{"sh", "-c", "rm it; echo \x1b[2J"}},

@@ -102,7 +102,9 @@ type Unit struct {
 	// NoBlock does not wait until a unit that is started says that it runs, also
 	// where a stop is taken back: members of a cluster come up only together.
 	NoBlock bool
-	Force   bool
+	// Unless is a path: where it exists on the host, the unit is left as it is.
+	Unless string
+	Force  bool
 }
 
 // Package installs, upgrades or removes packages through the host's manager.

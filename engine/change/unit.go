@@ -75,7 +75,11 @@ func (u *Unit) Summary() string {
 	if verbs[len(verbs)-1] == "daemon-reload" && u.Name == "" {
 		return "daemon-reload"
 	}
-	return strings.Join(verbs, ", ") + " " + reader.Printable(u.Name)
+	text := strings.Join(verbs, ", ") + " " + reader.Printable(u.Name)
+	if u.Unless != "" {
+		text += ", unless there is " + reader.Printable(u.Unless)
+	}
+	return text
 }
 
 // Diff is "": the summary says it.
@@ -158,7 +162,19 @@ func (u *Unit) observe(ctx context.Context, h Host) (Where, error) {
 	if err != nil {
 		return Neither, err
 	}
+	if left, err := u.left(ctx, h); left || err != nil {
+		return After, err
+	}
 	return side(!u.isAction() && u.wants(now), u.moved(now) == nil), nil
+}
+
+// left tells that the unit is left alone for the sake of Unless.
+func (u *Unit) left(ctx context.Context, h Host) (bool, error) {
+	if u.Unless == "" {
+		return false, nil
+	}
+	f, err := h.read().Stat(ctx, u.Unless)
+	return err == nil && f[0].Exists, err
 }
 
 func (h Host) unit(ctx context.Context, name string) (reader.Unit, error) {
@@ -227,8 +243,8 @@ func (u *Unit) apply(ctx context.Context, h Host) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if !u.isAction() && u.wants(now) {
-		return Outcome{}, nil
+	if left, err := u.left(ctx, h); left || err != nil || !u.isAction() && u.wants(now) {
+		return Outcome{}, err
 	}
 	if err := u.moved(now); err != nil {
 		return Outcome{}, err

@@ -339,8 +339,22 @@ func (p *planner) finally() []task.Step {
 		if !m.ran() {
 			return nil
 		}
-		return append([]change.Change{m.mend(p)}, m.in.StartTogether()...)
+		return append([]change.Change{m.mend(p)}, m.backUp(p)...)
 	})
+}
+
+// backUp starts a member in the end, but for a unit on restored data: what is cut
+// off has them on some members, and those must not meet the old data of the
+// others, whose cluster and member IDs they may have (a v2 backup gives the same
+// each time). The stages start it.
+func (m *member) backUp(p *planner) []change.Change {
+	list := m.in.StartTogether()
+	for _, c := range list {
+		if u, ok := c.(*change.Unit); ok {
+			u.Unless = m.in.DataDir + "/member/" + restoredMark + p.tag
+		}
+	}
+	return list
 }
 
 // ran tells a member that is to run in the end whatever becomes of the restore.

@@ -278,12 +278,10 @@ func (p *planner) v2finally() []task.Step {
 	return p.finish(func(m *member) []change.Change {
 		var out []change.Change
 		if p.first(m) {
-			out = m.State.Hold.off()
+			out = append(m.State.Hold.off(), &change.Unit{DaemonReload: true})
 		}
 		if m.ran() {
-			out = append(append(out, m.mend(p)), reloading(m.in.StartTogether())...)
-		} else if len(out) > 0 {
-			out = append(out, &change.Unit{DaemonReload: true})
+			out = append(append(out, m.mend(p)), reloading(m.backUp(p))...)
 		}
 		return out
 	})
