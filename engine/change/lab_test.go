@@ -127,6 +127,25 @@ func TestLabUnits(t *testing.T) {
 	require.False(t, unit(t, h, name).Enabled())
 }
 
+// TestLabUnitUnless leaves a unit alone for the sake of a path, and only then.
+func TestLabUnitUnless(t *testing.T) {
+	t.Parallel()
+	h, ctx := labHost(t, labtest.Need), context.Background()
+	const name, path = "dayops-change-unless.service", "/run/dayops-change-unless"
+	put(t, h, name, "[Service]\nExecStart=/bin/sleep 1000\n")
+	run(t, h, "touch "+path)
+	t.Cleanup(func() { run(t, h, "rm -f "+path) })
+	c := &change.Unit{Name: name, Active: yes(), Before: unit(t, h, name), Unless: path}
+	where(t, h, c, change.After)
+	out, err := change.Apply(ctx, h, c)
+	require.NoError(t, err)
+	require.False(t, out.Changed)
+	require.False(t, unit(t, h, name).Active())
+	run(t, h, "rm "+path)
+	apply(t, h, c)
+	require.True(t, unit(t, h, name).Active())
+}
+
 func TestLabUnitFails(t *testing.T) {
 	t.Parallel()
 	h, ctx := labHost(t, labtest.Need), context.Background()
