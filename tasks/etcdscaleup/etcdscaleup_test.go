@@ -98,6 +98,12 @@ func TestRefusals(t *testing.T) {
 			membertest.Down(&all[2])
 			return all
 		}, "quorum lost: 3 voters, 1 healthy, 2 needed", "do not remove any"},
+		"no quorum, and a peer URL of no use": {func(all []membertest.Host) []membertest.Host {
+			for i := range all[:3] {
+				all[i].State.Live.Members[0].PeerURLs, all[i].State.Live.Health = []string{"http://localhost:2380"}, etcd.Health{Error: "deadline"}
+			}
+			return all
+		}, "quorum lost: 3 voters, 0 healthy, 2 needed", "do not remove any"},
 		"new host lost": {func(all []membertest.Host) []membertest.Host {
 			membertest.Lost(&all[3], errors.New("no route"))
 			return all

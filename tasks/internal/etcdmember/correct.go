@@ -16,6 +16,9 @@ import (
 func (k *Making) Correct(f *Findings) (changes []change.Change) {
 	v := k.View
 	asker := v.Asker()
+	if asker == nil { // Sound has refused: the quorum is lost
+		return nil
+	}
 	for i, m := range v.Members {
 		if !slices.ContainsFunc(m.PeerURLs, etcd.Local) {
 			continue
