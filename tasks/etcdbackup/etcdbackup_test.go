@@ -172,6 +172,7 @@ func TestChoice(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := backup{}.Plan(input{Hosts: c.make(three(t, c.params)), Now: now})
 			require.NoError(t, err)
+			tasktest.Hinted(t, p)
 			var warns []string
 			got := ""
 			for _, f := range p.Findings {

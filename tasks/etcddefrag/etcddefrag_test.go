@@ -107,6 +107,7 @@ func TestPlans(t *testing.T) {
 			}
 			p, err := defrag{}.Plan(input{Hosts: h, Now: now})
 			require.NoError(t, err)
+			tasktest.Hinted(t, p)
 			var steps, said []string
 			for _, s := range p.Changes() {
 				steps = append(steps, s.Host+": "+s.Change.Summary())

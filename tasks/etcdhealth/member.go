@@ -40,7 +40,7 @@ func (j *judge) member(h host) {
 		if verdict == "unhealthy" || verdict == "unavailable" {
 			status = task.Fail
 		}
-		j.say(h.Target, status, "v2 cluster-health: "+verdict, "")
+		j.say(h.Target, status, "v2 cluster-health: "+verdict, "ETCDCTL_API=2 etcdctl cluster-health on the host tells which member it is")
 	}
 }
 
@@ -64,7 +64,7 @@ func unanswered(s State) string {
 	case in.Manifest != "":
 		return "static pod " + in.Manifest + ": see the container's log (master-logs etcd etcd, crictl logs)"
 	}
-	return ""
+	return "neither a unit nor a static pod of it is known: look on the host whether it runs, and name it with unit or endpoint"
 }
 
 func (j *judge) health(h host) {
@@ -74,7 +74,7 @@ func (j *judge) health(h host) {
 		if l.Status.Leader == 0 {
 			why = "it has no leader"
 		}
-		j.say(h.Target, task.Fail, fmt.Sprintf("member %s is not healthy: %s", h.State.Instance.Name, why), "")
+		j.say(h.Target, task.Fail, fmt.Sprintf("member %s is not healthy: %s", h.State.Instance.Name, why), "first bring back members that do not answer; then the log of this one tells more, and its disk and network are to be looked at")
 		return
 	}
 	if status := above(int64(l.Health.Took), int64(j.p.WarnLatency), int64(j.p.MaxLatency)); status != task.OK {

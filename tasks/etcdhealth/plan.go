@@ -138,7 +138,7 @@ func (j *judge) cluster() {
 		j.say("", task.Warn, even, "an odd number is better: add or remove one")
 	}
 	if sum.Voters < j.p.MinVoters {
-		j.say("", task.Fail, fmt.Sprintf("%d voters, at least %d are asked for", sum.Voters, j.p.MinVoters), "")
+		j.say("", task.Fail, fmt.Sprintf("%d voters, at least %d are asked for", sum.Voters, j.p.MinVoters), "add members: dayops run builtin:etcd-scaleup.yml; or ask for fewer: min_voters")
 	}
 	for _, m := range j.members {
 		j.listed(m)

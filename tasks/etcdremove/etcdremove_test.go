@@ -87,6 +87,7 @@ func TestRefusals(t *testing.T) {
 			c.make(all)
 			p := planned(t, c.params, all)
 			require.Empty(t, p.Changes())
+			tasktest.Hinted(t, p)
 			require.Contains(t, membertest.Show(p), c.want)
 		})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
+	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/etcdmember/membertest"
 	"github.com/dayops/dayops/tasks/tasktest"
 )
@@ -75,10 +76,22 @@ func TestRefusals(t *testing.T) {
 			membertest.Down(&all[2])
 			return all
 		}, "quorum lost: 3 voters, 1 healthy, 2 needed"},
+		"nobody healthy, and a peer URL of no use": {func(all []membertest.Host) []membertest.Host {
+			for i := range all[:3] {
+				all[i].State.Live.Members[0].PeerURLs, all[i].State.Live.Health = []string{"http://localhost:2380"}, etcd.Health{Error: "deadline"}
+			}
+			return all
+		}, "quorum lost: 3 voters, 0 healthy, 2 needed  -> nothing can be changed"},
+		"the only member": {func(all []membertest.Host) []membertest.Host {
+			only := membertest.Cluster(1, "3.4.23")[0]
+			only.Name, only.State.Live.Members[0].Name = "master-2", "master-2"
+			return []membertest.Host{only, all[3]}
+		}, "no healthy voter beside it is on a host that could be read  -> grow first: dayops run builtin:etcd-scaleup.yml, then builtin:etcd-remove.yml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := planned(t, "{member: master-2}", c.make(append(membertest.Cluster(3, "3.4.23"), spare("etcd-3", "192.168.55.21"))))
 			require.Empty(t, p.Changes())
+			tasktest.Hinted(t, p)
 			require.Contains(t, membertest.Show(p), c.want)
 		})
 	}

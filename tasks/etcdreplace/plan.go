@@ -92,7 +92,7 @@ func stages(k *etcdmember.Making, f etcdmember.Findings, old etcdmember.Leaving,
 		before = append(before, func() { k.Shrink(&f, old) })
 	}
 	if err := k.Grow(a, p.Growth(), before...); err != nil {
-		f.Fail(a.Host.Name, err.Error(), "")
+		f.Fail(a.Host.Name, err.Error(), "correct them in that member's settings first, or add the new member by hand")
 		return task.Plan{Findings: f}, nil
 	}
 	k.Commit()

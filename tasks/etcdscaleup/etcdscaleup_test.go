@@ -198,6 +198,7 @@ func TestConformance(t *testing.T) {
 		tasktest.Case{Name: "no new host", Params: "{unit: no-such-etcd.service, candidate: no}", Findings: []string{"warn: nothing to do: the group new_etcd has no host"}},
 		tasktest.Case{Name: "no settings", Params: "{config: DIR/none}", Error: "none"},
 	)
+			tasktest.Hinted(t, p)
 }
 
 func TestParameters(t *testing.T) {

@@ -82,7 +82,7 @@ func stages(k *etcdmember.Making, f etcdmember.Findings, add []*etcdmember.Addit
 	k.On("peer URLs", asker.Name, correct...)
 	for _, a := range add {
 		if err := k.Grow(a, params[a.Host.Name].Growth()); err != nil {
-			f.Fail(a.Host.Name, err.Error(), "")
+			f.Fail(a.Host.Name, err.Error(), "correct them in that member's settings first, or add the new member by hand")
 			return task.Plan{Findings: f}, nil
 		}
 	}

@@ -55,7 +55,7 @@ func (v *View) Add(f *Findings, h Host, address string, g Growth, members []etcd
 	}
 	donor := v.Asker()
 	if donor == nil {
-		f.Fail("", "no healthy voter is on a host that could be read", "")
+		f.Fail("", "no healthy voter is on a host that could be read", "start the members, or put their hosts into the group etcd: see dayops run etcd-health.yml")
 		return nil
 	}
 	if !memberName.MatchString(h.Name) {
@@ -139,7 +139,7 @@ func (a *Addition) vote(f *Findings, members []etcd.Member) {
 	case alone: // no other way without learners
 		f.Warn("", verdict.Text+": nothing can be written until "+a.Name+" has started", "its peer port is proven with its certificates right before; have a fresh backup")
 	case !verdict.OK:
-		f.Fail("", verdict.Text, "")
+		f.Fail("", verdict.Text, "bring the other members back, and promote or remove the learner there is, first: see dayops run etcd-health.yml")
 	}
 }
 
@@ -171,7 +171,7 @@ func (a *Addition) room(f *Findings, v *View) {
 		return
 	}
 	if m.NoSystemd {
-		f.Fail(name, name+" is not run by systemd: etcd could not be started as a unit", "")
+		f.Fail(name, name+" is not run by systemd: etcd could not be started as a unit", "take a host that systemd runs")
 	}
 	if u := m.unit(unitName); u.Masked() {
 		f.Fail(name, unitName+" is masked on "+name, "systemctl unmask etcd, if nothing else needs it so")

@@ -59,7 +59,7 @@ func (v *View) found(f *Findings) bool {
 		switch {
 		case !h.In("etcd") && !h.State.Found:
 		case h.Err != nil:
-			f.Fail("", fmt.Sprintf("%s could not be read: %s", h.Name, reader.Printable(h.Err.Error())), "")
+			f.Fail("", fmt.Sprintf("%s could not be read: %s", h.Name, reader.Printable(h.Err.Error())), "bring the host back, or take it out of the group etcd")
 		case !h.State.Found:
 			f.Fail(h.Name, "no etcd found: no unit, no static pod and no settings of one", "name it with the parameters config, unit or endpoint")
 		case !h.State.Runs():

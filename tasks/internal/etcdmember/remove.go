@@ -130,7 +130,11 @@ func (v *View) Weigh(f *Findings, l Leaving, members []etcd.Member, yes bool) {
 		f.Head("Quorum", verdict.Text)
 	}
 	if v.Asker(l.Member.ID) == nil && verdict.OK {
-		f.Fail("", "no healthy voter beside it is on a host that could be read", "")
+		hint := "start the other members, or put their hosts into the group etcd: see dayops run etcd-health.yml"
+		if etcd.Count(v.Members).Voters == 1 {
+			hint = "grow first: dayops run builtin:etcd-scaleup.yml, then builtin:etcd-remove.yml"
+		}
+		f.Fail("", "no healthy voter beside it is on a host that could be read", hint)
 	}
 }
 
