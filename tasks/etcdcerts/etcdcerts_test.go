@@ -69,6 +69,7 @@ func members(t *testing.T, params string, left time.Duration) []host {
 func planned(t *testing.T, hosts []host) (steps, said []string) {
 	p, err := certs{}.Plan(input{Hosts: hosts, Now: now})
 	require.NoError(t, err)
+	tasktest.Hinted(t, p)
 	for _, s := range p.Changes() {
 		steps = append(steps, s.Host+": "+s.Change.Summary())
 	}
@@ -95,6 +96,9 @@ func TestReport(t *testing.T) {
 			h[2].State.Certificates[1] = etcdca.File{Path: "/etc/etcd/peer.crt", Problem: "is not there"}
 		},
 			[]string{"c fail certificate /etc/etcd/peer.crt is not there"}},
+		{"another authority's", "{}", 100 * day, func(h []host) {
+			h[2].State.Certificates[1].Stranger = "is not signed by the authority in /etc/etcd/ca.crt"
+		}, []string{"c fail certificate /etc/etcd/peer.crt is not signed by the authority in /etc/etcd/ca.crt"}},
 		{"an address is missing", "{}", 100 * day, func(h []host) { h[1].State.Instance.PeerURLs = []string{"https://10.9.9.9:2380"} },
 			[]string{"b warn certificate /etc/etcd/server.crt is not for 10.9.9.9, by which others reach the member", "b warn certificate /etc/etcd/peer.crt is not for 10.9.9.9, by which others reach the member"}},
 		{"the authority", "{}", 100 * day, func(h []host) { h[0].State.Authority.Cert = certificate("/etc/etcd/ca/ca.crt", "signer", 5*day) },

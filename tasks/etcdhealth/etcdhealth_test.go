@@ -56,6 +56,7 @@ func findings(t *testing.T, hosts []host) (out []string) {
 	p, err := health{}.Plan(input{Hosts: hosts, Now: now})
 	require.NoError(t, err)
 	require.Empty(t, p.Changes())
+	tasktest.Hinted(t, p)
 	for _, f := range p.Findings {
 		if f.Status != task.OK {
 			out = append(out, f.Host+[...]string{" ok ", " warn ", " fail "}[f.Status]+f.Text)
@@ -127,6 +128,10 @@ func TestJudgements(t *testing.T) {
 			[]string{"a warn 99% of the database's 200 MiB is unused (limit 50%)"}},
 		{"latency", "{}", func(h []host) []host { h[1].State.Live.Health.Took = 3 * time.Second; return h },
 			[]string{"b fail a confirmed read takes 3.0 s (limits 250ms, 2s)"}},
+		{"another authority's certificate", "{}", func(h []host) []host {
+			h[2].State.Certificates[0].Stranger = "is not signed by the authority in /etc/etcd/ca.crt"
+			return h
+		}, []string{"c fail certificate /etc/etcd/peer.crt is not signed by the authority in /etc/etcd/ca.crt"}},
 		{"certificates", "{}", func(h []host) []host {
 			h[0].State.Certificates[0].Certs[0].NotAfter = now.Add(-time.Hour)
 			h[1].State.Certificates[0].Certs[0].NotAfter = now.AddDate(0, 0, 6)

@@ -12,6 +12,7 @@ import (
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
 	"github.com/dayops/dayops/tasks/internal/etcdroll"
 	"github.com/dayops/dayops/tasks/internal/etcdroll/rolltest"
 	"github.com/dayops/dayops/tasks/tasktest"
@@ -39,6 +40,7 @@ func healthy(t *testing.T, n int) []host {
 func plan(t *testing.T, hosts []host) (steps, said []string) {
 	p, err := restart{}.Plan(input{Hosts: hosts, Now: now})
 	require.NoError(t, err)
+	tasktest.Hinted(t, p)
 	for _, s := range p.Stages {
 		require.Equal(t, 1, s.Window)
 	}
@@ -52,6 +54,8 @@ func plan(t *testing.T, hosts []host) (steps, said []string) {
 	}
 	return steps, said
 }
+
+const stranger = "is not signed by the authority in /etc/etcd/ca.crt"
 
 func down(h *host) { rolltest.Down(&h.State) }
 
@@ -96,6 +100,8 @@ func TestPlans(t *testing.T) {
 		{"clocks", 3, func(h []host) []host { h[2].Facts.Skew = 3 * time.Second; return h }, nil, []string{"fail clocks are at least 3.0 s apart: a is behind c"}},
 		{"expired", 3, func(h []host) []host { h[2].State.Certificates[0].Certs[0].NotAfter = now; return h }, nil,
 			[]string{"fail c: certificate /etc/etcd/peer.crt expired on 2026-11-22: the member could not join again"}},
+		{"another authority's certificate", 3, func(h []host) []host { h[2].State.Certificates[0].Stranger = stranger; return h }, nil,
+			[]string{"fail c: certificate /etc/etcd/peer.crt is not signed by the authority in /etc/etcd/ca.crt: the member could not join again"}},
 		{"full disk", 3, func(h []host) []host { h[2].State.Free = 5 << 20; return h }, nil, []string{"fail c has 5 MiB free at /var/lib/etcd, 100 MiB are needed"}},
 		{"alarm", 3, func(h []host) []host { h[0].State.Live.Alarms = []etcd.Alarm{{MemberID: 3, Kind: "NOSPACE"}}; return h }, nil, []string{"fail alarm NOSPACE raised by c"}},
 		{"no leader", 3, func(h []host) []host {
@@ -135,6 +141,29 @@ func TestPlans(t *testing.T) {
 			require.Equal(t, c.steps, steps)
 			require.Equal(t, c.said, said)
 		})
+	}
+}
+
+// A member that does not answer may have been asked with a certificate that it
+// refuses: the hint says so, of one and of all.
+func TestWrongCertificates(t *testing.T) {
+	for _, c := range []struct {
+		down       []int
+		wrong      etcdca.File
+		said, hint string
+	}{
+		{[]int{2}, etcdca.File{Path: "/etc/etcd/peer.crt", Stranger: stranger}, "member c does not answer at https://c:2379: connection refused", "bring it back first; /etc/etcd/peer.crt " + stranger},
+		{[]int{0, 1, 2}, etcdca.File{Path: "/etc/etcd/peer.crt", Problem: "is not there"}, "c: member c does not answer at https://c:2379: connection refused", "/etc/etcd/peer.crt is not there"},
+	} {
+		h := healthy(t, 3)
+		for _, i := range c.down {
+			down(&h[i])
+		}
+		h[2].State.Certificates[0] = c.wrong
+		p, err := restart{}.Plan(input{Hosts: h, Now: now})
+		require.NoError(t, err)
+		require.Empty(t, p.Changes())
+		require.Contains(t, p.Findings, task.Finding{Status: task.Fail, Text: c.said, Hint: c.hint})
 	}
 }
 
