@@ -136,6 +136,10 @@ func TestChoice(t *testing.T) {
 			return h
 		}, "c", []string{" alarm NOSPACE of member 1", " alarm NOSPACE of member 2", " alarm NOSPACE of member 3"}},
 		{"no full one, if others are not", "{}", func(h []host) []host { return alarm(h, 3, "NOSPACE") }, "b", []string{" alarm NOSPACE of member 3"}},
+		{"the leader rather than a full follower", "{}", func(h []host) []host { return alarm(alarm(h, 2, "NOSPACE"), 3, "NOSPACE") }, "a",
+			[]string{" alarm NOSPACE of member 2", " alarm NOSPACE of member 3"}},
+		{"a full one, if the others cannot be taken", "{}", func(h []host) []host { down(&h[0]); down(&h[1]); return alarm(h, 3, "NOSPACE") }, "c",
+			[]string{" alarm NOSPACE of member 3", "a member a does not answer: connection refused; its configuration is taken", "b member b does not answer: connection refused; its configuration is taken"}},
 		{"no room", "{}", func(h []host) []host { h[2].State.Store.Places[0].Room.Free = 10 << 20; return h }, "b", nil},
 		{"no room at all", "{}", func(h []host) []host {
 			for i := range h {

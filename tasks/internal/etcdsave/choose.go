@@ -129,10 +129,11 @@ func (c *cluster) choose(among []host, p Params) (*choice, []refusal) {
 		if lost {
 			return cmp.Compare(b.host.State.Live.Status.Index, a.host.State.Live.Status.Index)
 		}
+		better := cmp.Or(rank(c.noSpace(a.host))-rank(c.noSpace(b.host)), rank(a.leader)-rank(b.leader))
 		if p.Steady {
-			return cmp.Or(rank(a.leader)-rank(b.leader), rank(c.noSpace(a.host))-rank(c.noSpace(b.host)))
+			return better
 		}
-		return cmp.Or(rank(a.leader)-rank(b.leader), rank(c.noSpace(a.host))-rank(c.noSpace(b.host)), cmp.Compare(a.lag, b.lag))
+		return cmp.Or(better, cmp.Compare(a.lag, b.lag))
 	})
 	if len(fit) == 0 {
 		return nil, not
@@ -189,7 +190,7 @@ func (c *cluster) alarmed(id uint64, kind string) bool {
 	return slices.ContainsFunc(c.alarms, func(a etcd.Alarm) bool { return a.MemberID == id && a.Kind == kind })
 }
 
-// noSpace: a full database can and should be backed up, if all members are so.
+// noSpace: a full database can and should be backed up, if no other can be taken.
 // From 3.5 on such a member calls itself unhealthy.
 func (c *cluster) noSpace(h host) bool {
 	st := h.State.Live.Status

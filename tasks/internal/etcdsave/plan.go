@@ -99,7 +99,7 @@ func told(c *cluster, chosen *choice, own []host, say func(string, task.Status, 
 	st := chosen.host.State.Live.Status
 	role := "follower"
 	if chosen.leader {
-		role = "leader; no follower can be taken"
+		role = "leader; no follower is as good"
 		if c.sum.Voters == 1 {
 			role = "the only member"
 		}
