@@ -279,10 +279,21 @@ func (l *Local) wrap(err error) error {
 	if err == nil || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err
 	}
-	free := int64(-1)
+	return &FullError{Location: l.dir, Free: l.Free(), Err: err}
+}
+
+// Free is the room below the folder, for this account; -1 when not known. A folder
+// that is still to be made has that of the one above it.
+func (l *Local) Free() int64 {
+	dir, err := filepath.Abs(l.dir)
 	var st syscall.Statfs_t
-	if syscall.Statfs(l.dir, &st) == nil {
-		free = int64(st.Bavail) * int64(st.Bsize)
+	for err == nil {
+		if err = syscall.Statfs(dir, &st); err == nil {
+			return int64(st.Bavail) * int64(st.Bsize)
+		}
+		if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+			dir, err = filepath.Dir(dir), nil
+		}
 	}
-	return &FullError{Location: l.dir, Free: free, Err: err}
+	return -1
 }

@@ -174,6 +174,14 @@ func TestFullDiskLeavesNoTrace(t *testing.T) {
 	require.Len(t, left, 1, "the lock file alone")
 }
 
+func TestFree(t *testing.T) {
+	dir := t.TempDir()
+	require.Positive(t, store.NewLocal(dir).Free())
+	require.Positive(t, store.NewLocal(filepath.Join(dir, "still", "to", "be", "made")).Free())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	require.EqualValues(t, -1, store.NewLocal(filepath.Join(dir, "file", "below")).Free())
+}
+
 func TestBeginHonoursContext(t *testing.T) {
 	dir := t.TempDir()
 	l := store.NewLocal(dir)

@@ -26,7 +26,7 @@ func Define() *task.Definition {
 		Doc:  "Brings an etcd cluster's data and its members' configuration home, verified.",
 		Long: `Each member's set holds files.tar.gz: its configuration, certificates and keys. The set of one member also has the data: snapshot.db, and v2.tar.gz where the v2 store holds something.
 That member is a follower that is healthy and has caught up, or the leader if there is no other; never one that lags (max_lag), is a learner, has raised the alarm CORRUPT or differs from the others by its hash. One with the alarm NOSPACE is taken where none without it can be, for its data are whole: the leader without it comes before a follower with it. All hosts of the group etcd are looked at, whatever the play's hosts and --limit are; data and configuration are taken from the hosts of the play. With the quorum lost the data is that of the member with the highest raft index: it is marked degraded, and the exit code is 3.
-The snapshot is made with the host's own etcdctl into a private folder (0700) on a file system with room for twice the database, not the data's own if there is a choice, streamed home and removed. Of a member in a container that folder is below its data folder. Before the set appears in backup_dir, the snapshot is verified: the host's sha256, the SHA-256 at its end, the consistency of its pages, its keys and its revision. One that does not verify is no backup: there is no set, and the task fails.
+The snapshot is made with the host's own etcdctl into a private folder (0700) on a file system with room for twice the database, not the data's own if there is a choice, streamed home and removed. backup_dir must have room for the database, which is looked at before anything is changed. Of a member in a container that folder is below its data folder. Before the set appears in backup_dir, the snapshot is verified: the host's sha256, the SHA-256 at its end, the consistency of its pages, its keys and its revision. One that does not verify is no backup: there is no set, and the task fails.
 mode: cold stops the member (a unit), copies its database and v2 store, and starts it; the host itself starts it again should dayops die. The quorum must allow it. The copy has no SHA-256 of etcd's own: etcd_restore takes it with allow_unverified.
 The v2 store is copied by etcdctl backup (up to 3.5) without v3, which would hang; it can only begin a new cluster of one. Needs an account that may read the client's key: become: yes.
 With authentication on, the certificate's name is that of a user with the role root, or etcd_user and etcd_password are set: see etcd_health.`,
@@ -58,7 +58,7 @@ func (backup) Check(ctx context.Context, r task.Reader, p Params) (s State, err 
 	if s.Live, err = etcd.Look(ctx, r, s.Instance); err != nil {
 		return s, err
 	}
-	s.Store, err = etcdsave.Look(ctx, r, s.Instance, s.Live, p.StagingDir)
+	s.Store, err = etcdsave.Look(ctx, r, s.Instance, s.Live, p.StagingDir, p.BackupDir)
 	return s, err
 }
 

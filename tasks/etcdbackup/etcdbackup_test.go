@@ -141,6 +141,19 @@ func TestChoice(t *testing.T) {
 		{"a full one, if the others cannot be taken", "{}", func(h []host) []host { down(&h[0]); down(&h[1]); return alarm(h, 3, "NOSPACE") }, "c",
 			[]string{" alarm NOSPACE of member 3", "a member a does not answer: connection refused; its configuration is taken", "b member b does not answer: connection refused; its configuration is taken"}},
 		{"no room", "{}", func(h []host) []host { h[2].State.Store.Places[0].Room.Free = 10 << 20; return h }, "b", nil},
+		{"no room at home", "{backup_dir: /srv/backups}", func(h []host) []host {
+			for i := range h {
+				free := int64(1<<20 - 1)
+				h[i].State.Store.Home = &free
+			}
+			return h
+		}, "fail 1024 KiB are free for /srv/backups on the control machine, the database of c has 1 MiB", nil},
+		{"no room at home, but this run has begun", "{}", func(h []host) []host {
+			free := int64(1<<20 - 1)
+			h[2].State.Store.Home, h[2].Made = &free, []change.Change{&change.Dir{Path: "/var/lib/dayops/x"}}
+			return h
+		}, "c", nil},
+		{"just room at home", "{}", func(h []host) []host { free := int64(1 << 20); h[2].State.Store.Home = &free; return h }, "c", nil},
 		{"no room at all", "{}", func(h []host) []host {
 			for i := range h {
 				h[i].State.Store.Places[0].Room.Free = 10 << 20

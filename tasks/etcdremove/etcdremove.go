@@ -67,7 +67,7 @@ type remove struct{}
 
 // Check reads one host.
 func (remove) Check(ctx context.Context, r task.Reader, p Params) (State, error) {
-	return etcdmember.Look(ctx, r, etcdmember.Looking{Places: p.Places, DataDir: "/var/lib/etcd", CADir: etcdca.Dir})
+	return etcdmember.Look(ctx, r, etcdmember.Looking{Places: p.Places, DataDir: "/var/lib/etcd", CADir: etcdca.Dir, Home: p.BackupDir})
 }
 
 // Result is what register sees, for each host.

@@ -46,7 +46,7 @@ func (k *Making) Backup(f *Findings, p SaveParams) {
 		if _, member := v.MemberOf(h); !member || h.Err != nil || h.State.Live.Status.ClusterID != v.Cluster {
 			continue
 		}
-		x := task.HostInput[etcdsave.Params, etcdsave.State]{Groups: h.Groups}
+		x := task.HostInput[etcdsave.Params, etcdsave.State]{Groups: h.Groups, Made: h.Made}
 		x.Host, x.Target, x.Params, x.Facts, x.Now = h.Name, h.Name, p.save(), h.Facts, v.Now
 		x.State = etcdsave.State{Found: true, Instance: h.State.Instance, Live: h.State.Live, Store: h.State.Store}
 		in.Hosts = append(in.Hosts, x)

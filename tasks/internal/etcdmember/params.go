@@ -74,7 +74,7 @@ func (p GrowParams) Limits() Limits {
 
 // Looking says what a Check looks for.
 func (p GrowParams) Looking() Looking {
-	return Looking{Places: p.Places, Room: p.Candidate, DataDir: path.Clean(p.DataDir), WALDir: cleaned(p.WALDir), CADir: path.Clean(p.CADir), Given: p.Given}
+	return Looking{Places: p.Places, Room: p.Candidate, DataDir: path.Clean(p.DataDir), WALDir: cleaned(p.WALDir), CADir: path.Clean(p.CADir), Given: p.Given, Home: p.BackupDir}
 }
 
 func cleaned(p string) string {

@@ -50,6 +50,7 @@ type Looking struct {
 	WALDir  string // "" for none
 	CADir   string
 	Given   etcdca.Given // instead of CADir
+	Home    string       // backup_dir
 }
 
 // Look reads one host.
@@ -82,7 +83,7 @@ func Look(ctx context.Context, r task.Reader, l Looking) (s State, err error) {
 		}
 	}
 	if s.Live.Status != nil {
-		if s.Store, err = etcdsave.Look(ctx, r, s.Instance, s.Live, ""); err != nil {
+		if s.Store, err = etcdsave.Look(ctx, r, s.Instance, s.Live, "", l.Home); err != nil {
 			return s, err
 		}
 	}

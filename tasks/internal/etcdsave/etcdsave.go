@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/store"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
@@ -73,12 +74,16 @@ type Store struct {
 	Places   []Place   // where a snapshot may be staged, best first
 	DataRoom etcd.Room
 	V2Bytes  int64    // of what a copy of the v2 store reads
+	Home     *int64   // bytes free for the sets, on the control machine; nil where that is not known
 	Stale    []string // staging folders that runs which died left
 }
 
 // Look asks the leader's host about all members, and each for room. staging is
-// the folder asked for; "" looks where there is room.
-func Look(ctx context.Context, r task.Reader, in etcd.Instance, live etcd.Live, staging string) (s Store, err error) {
+// the folder asked for; "" looks where there is room. home is where the sets go.
+func Look(ctx context.Context, r task.Reader, in etcd.Instance, live etcd.Live, staging, home string) (s Store, err error) {
+	if free := store.NewLocal(home).Free(); free >= 0 {
+		s.Home = &free
+	}
 	if st := live.Status; st != nil && st.Leader == st.MemberID && st.Leader != 0 {
 		version, _ := etcd.ParseVersion(st.Version)
 		if s.View, err = etcd.Survey(ctx, r, in, live, version.HasHashKV() && live.Tool.HasHashKV()); err != nil {

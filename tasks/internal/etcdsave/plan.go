@@ -58,12 +58,26 @@ func Plan(in task.ClusterInput[Params, State]) task.Plan {
 		say("", task.Fail, "no member's data can be taken: "+reasons(not), "see dayops run etcd-health.yml; the configuration alone is in host_backup with roles: [etcd]")
 		return plan
 	}
+	if short := narrow(chosen.host, own); short != "" {
+		say("", task.Fail, short, "make room there (what a killed run left is in .*.partial below it), or give another backup_dir")
+		return plan
+	}
 	told(c, chosen, own, say)
 	b := &builder{in: in, c: c, chosen: chosen, plan: &plan}
 	for _, h := range own {
 		b.add(h)
 	}
 	return plan
+}
+
+// narrow tells that there is no room at home for a host's data; "" where there is,
+// or nobody knows, or the run has begun and may have brought them already.
+func narrow(h host, own []host) string {
+	home, size := h.State.Store.Home, h.State.Live.Status.DBSize
+	if home == nil || *home >= size || slices.ContainsFunc(own, func(h host) bool { return len(h.Made) > 0 }) {
+		return ""
+	}
+	return fmt.Sprintf("%s are free for %s on the control machine, the database of %s has %s", etcd.Size(*home), h.Params.BackupDir, label(h), etcd.Size(size))
 }
 
 // clusterOf is the cluster that the play's members belong to; 0 when none says.
