@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dayops/dayops/engine/change"
+	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/strictyaml"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
@@ -323,6 +324,23 @@ func TestWords(t *testing.T) {
 			if ok {
 				require.Equal(t, c.v2, strings.Join(argv, " "))
 			}
+		})
+	}
+}
+
+// The room at home is that of backup_dir.
+func TestRoomAtHome(t *testing.T) {
+	h := tasktest.Local(t)
+	tasktest.Write(t, h.Dir+"/file", "", 0o600)
+	tasktest.Write(t, h.Dir+"/etcd.conf", "ETCD_NAME=a\n", 0o600)
+	for dir, known := range map[string]bool{"/new": true, "/file/below": false} {
+		t.Run(dir, func(t *testing.T) {
+			t.Parallel() // nobody answers: seconds
+			p := decode(t, "{config: '"+h.Dir+"/etcd.conf', endpoint: 'http://127.0.0.1:1', backup_dir: '"+h.Dir+dir+"'}")
+			s, err := backup{}.Check(t.Context(), reader.New(h.Conn, h.As), p)
+			require.NoError(t, err)
+			require.True(t, s.Found)
+			require.Equal(t, known, s.Store.Home != nil)
 		})
 	}
 }
