@@ -174,6 +174,9 @@ func (r *run) putAway(ctx context.Context, h *host, finally []pending) error {
 		r.emit(event.Event{Kind: event.Note, Host: h.name(), StepID: p.at.Step, Text: "left over by the end of the last controller: " + c.Summary()})
 		if err := r.finish(ctx, h.name(), p.at, func(ctx context.Context) error {
 			out, err := (ledger{r: r, at: p.at, action: true}).do(ctx, r.onHost(p.at, h.name(), l.conn, p.c.As), c, deed{})
+			for _, n := range out.Notes {
+				r.emit(event.Event{Kind: event.Note, Host: h.name(), StepID: p.at.Step, Text: n})
+			}
 			if err == nil && out.Changed {
 				err = r.void(p.at, h.name(), c, r.opt.Memory.Steps)
 			}

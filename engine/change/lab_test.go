@@ -140,6 +140,7 @@ func TestLabUnitUnless(t *testing.T) {
 	out, err := change.Apply(ctx, h, c)
 	require.NoError(t, err)
 	require.False(t, out.Changed)
+	require.Equal(t, []string{"not done: start " + name + ", unless there is " + path + "; dayops resume goes on from there, dayops undo takes it back"}, out.Notes)
 	require.False(t, unit(t, h, name).Active())
 	run(t, h, "rm "+path)
 	apply(t, h, c)

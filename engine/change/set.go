@@ -102,7 +102,8 @@ type Unit struct {
 	// NoBlock does not wait until a unit that is started says that it runs, also
 	// where a stop is taken back: members of a cluster come up only together.
 	NoBlock bool
-	// Unless is a path: where it exists on the host, the unit is left as it is.
+	// Unless is a path: where it exists on the host, the unit is left as it is, and
+	// a note says so. What it marks is half done, to be resumed or taken back.
 	Unless string
 	Force  bool
 }

@@ -243,8 +243,13 @@ func (u *Unit) apply(ctx context.Context, h Host) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if left, err := u.left(ctx, h); left || err != nil || !u.isAction() && u.wants(now) {
+	if !u.isAction() && u.wants(now) {
+		return Outcome{}, nil
+	}
+	if left, err := u.left(ctx, h); err != nil {
 		return Outcome{}, err
+	} else if left {
+		return Outcome{Notes: []string{"not done: " + u.Summary() + "; dayops resume goes on from there, dayops undo takes it back"}}, nil
 	}
 	if err := u.moved(now); err != nil {
 		return Outcome{}, err

@@ -21,6 +21,7 @@ type Params struct {
 	OtherCluster    bool                `yaml:"other_cluster" default:"false" doc:"it is meant that the snapshot is of another cluster, or of this one before it was made anew"`
 	BumpRevision    int64               `yaml:"bump_revision" default:"1000000000" doc:"how far the revision goes up, where the tool can (3.4.27, 3.5.10, 3.6), so that watchers notice; 0 is not at all"`
 	HealthyWithin   strictyaml.Duration `yaml:"healthy_within" default:"5m" doc:"members that are not healthy by then bring the old data back"`
+	MaxSpread       strictyaml.Duration `yaml:"max_spread" default:"1s" doc:"members' clocks further apart are refused; 0 is never"`
 }
 
 // Validate checks what the tags cannot say.
@@ -38,6 +39,8 @@ func (p *Params) Validate() error {
 		return fmt.Errorf("bump_revision is a number from 0 to %d", int64(most))
 	case p.HealthyWithin <= 0:
 		return fmt.Errorf("healthy_within is a time above 0")
+	case p.MaxSpread < 0:
+		return fmt.Errorf("max_spread is not below 0")
 	}
 	return p.Places.Validate()
 }

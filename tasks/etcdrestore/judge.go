@@ -37,6 +37,7 @@ func (p *planner) judge() {
 		}
 	}
 	p.together()
+	p.startable()
 	p.whose()
 	p.elsewhere()
 	p.warnings()
@@ -117,6 +118,9 @@ func (p *planner) settings(m *member) {
 
 // tools judges what restores there.
 func (p *planner) tools(m *member) {
+	if m.placed { // it needs none, and its container may be waiting for the others
+		return
+	}
 	t := m.State.Tool
 	where := "on the host"
 	if len(m.in.Ctl.Wrap) > 0 {

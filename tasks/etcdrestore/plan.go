@@ -132,13 +132,13 @@ func newMember(h host, p *planner) *member {
 	return m
 }
 
-// server is etcd's own version where it answers.
+// server is etcd's own version: it answers, or its program does.
 func (m *member) server() etcd.Version {
 	if st := m.State.Live.Status; st != nil {
 		v, _ := etcd.ParseVersion(st.Version)
 		return v
 	}
-	return etcd.Version{}
+	return m.State.Tool.Etcd
 }
 
 // owners takes what the data look like from the old data, from the folder, and
@@ -348,13 +348,32 @@ func (p *planner) finally() []task.Step {
 // others, whose cluster and member IDs they may have (a v2 backup gives the same
 // each time). The stages start it.
 func (m *member) backUp(p *planner) []change.Change {
-	list := m.in.StartTogether()
+	return unless(m.mark(p), m.in.StartTogether())
+}
+
+// mark is the file that tells the data of this restore from others.
+func (m *member) mark(p *planner) string { return m.in.DataDir + "/member/" + restoredMark + p.tag }
+
+func unless(path string, list []change.Change) []change.Change {
 	for _, c := range list {
 		if u, ok := c.(*change.Unit); ok {
-			u.Unless = m.in.DataDir + "/member/" + restoredMark + p.tag
+			u.Unless = path
 		}
 	}
 	return list
+}
+
+// controlsBack start API servers and controllers in the end, but for the units of
+// a host whose member waits for the stages: they would wait for it in vain.
+func (p *planner) controlsBack() []task.Step {
+	out := p.controls(Service.start)
+	for i, s := range out {
+		at := slices.IndexFunc(p.members, func(m *member) bool { return m.Target == s.Host })
+		if at >= 0 && p.members[at].in.Runtime != etcd.PodRuntime {
+			out[i].Change = unless(p.members[at].mark(p), []change.Change{s.Change})[0]
+		}
+	}
+	return out
 }
 
 // ran tells a member that is to run in the end whatever becomes of the restore.
@@ -365,7 +384,7 @@ func (m *member) ran() bool {
 
 // finish is finally, with what starts each member.
 func (p *planner) finish(start func(*member) []change.Change) []task.Step {
-	out := append(p.steps(start), p.controls(Service.start)...)
+	out := append(p.steps(start), p.controlsBack()...)
 	return append(out, p.steps(func(m *member) []change.Change {
 		return []change.Change{&change.Remove{Path: m.staging, Before: reader.File{Path: m.staging, Exists: true, Type: reader.Directory}, Staging: true}}
 	})...)

@@ -16,6 +16,7 @@ import (
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
 	"github.com/dayops/dayops/tasks/internal/etcd/snapshot"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
 )
 
 var now = time.Date(2026, 11, 22, 3, 12, 7, 0, time.UTC)
@@ -147,81 +148,6 @@ func TestRemovedMasterStaysRemoved(t *testing.T) {
 	require.NotContains(t, told(plan), "ok m3: has settings")
 }
 
-// TestReasonsAgainst has every reason for which nothing is done.
-func TestReasonsAgainst(t *testing.T) {
-	each := func(in *input, f func(*State)) {
-		for i := range in.Hosts {
-			f(&in.Hosts[i].State)
-		}
-	}
-	for name, c := range map[string]struct {
-		spoil func(*input)
-		want  string
-	}{
-		"no snapshot": {func(in *input) {
-			each(in, func(s *State) { s.Source = Source{Problem: "no backup set with a snapshot in ./backups"} })
-		}, "no backup set"},
-		"unsealed":    {func(in *input) { each(in, func(s *State) { s.Source.Sealed = false }) }, "has no checksum at its end"},
-		"v2":          {func(in *input) { each(in, func(s *State) { s.Source.Data = "v2 and v3" }) }, "has none of them"},
-		"unreachable": {func(in *input) { in.Hosts[1].Err, in.Hosts[1].State = fmt.Errorf("no route"), State{} }, "m2: cannot be looked at: no route"},
-		"no etcd":     {func(in *input) { in.Hosts[1].State.Found = false }, "m2: no etcd found"},
-		"limited":     {func(in *input) { in.Hosts[2].Reach = true }, "m3: is a member, and outside of the play or --limit"},
-		"mixed": {func(in *input) {
-			in.Hosts[2].State.Tool.Ctl, in.Hosts[2].State.Live.Status = version("3.3.11"), nil
-		}, "mixed versions: 3.3 on m3; 3.4 on m1 and m2"},
-		"tool of another version": {func(in *input) { in.Hosts[0].State.Live.Status.Version = "3.5.1" }, "m1: etcd is 3.5.1, but etcdctl is 3.4.23"},
-		"no tool":                 {func(in *input) { in.Hosts[0].State.Tool = Tool{} }, "m1: there is no etcdctl on the host"},
-		"3.6 without etcdutl":     {func(in *input) { in.Hosts[0].State.Tool = Tool{Ctl: version("3.6.1")} }, "m1: etcdctl 3.6.1 does not restore, and there is no etcdutl on the host"},
-		"newer snapshot":          {func(in *input) { each(in, func(s *State) { s.Source.Version = "3.6.0" }) }, "the snapshot is of etcd 3.6.0, here is 3.4.23"},
-		"full":                    {func(in *input) { in.Hosts[1].State.Free = 100 << 20 }, "m2: /var/lib/etcd has 100 MiB free, the restore needs 128.1 MiB"},
-		"same names":              {func(in *input) { in.Hosts[1].State.Instance.Name = "m1" }, "m1 has the member name m1 too"},
-		"same peers": {func(in *input) {
-			each(in, func(s *State) { s.Live.Status = nil })
-			in.Hosts[1].State.Instance.PeerURLs = []string{at(1, 2380)}
-		}, "m2: m1 has the peer URL https://10.0.0.1:2380 too"},
-		"localhost": {func(in *input) {
-			each(in, func(s *State) { s.Live.Status, s.Instance.PeerURLs = nil, []string{"http://localhost:2380"} })
-		}, "its peer URL is http://localhost:2380, which no other member can use"},
-		"no peer URL": {func(in *input) {
-			each(in, func(s *State) { s.Live.Status, s.Instance.PeerURLs = nil, nil })
-		}, "the member's peer URL is not known"},
-		"another cluster": {func(in *input) { each(in, func(s *State) { s.Source.ClusterID = "c2" }) }, "the snapshot is of cluster c2, here runs c1"},
-		"another cluster's file": {func(in *input) {
-			each(in, func(s *State) {
-				s.Source.ClusterID = ""
-				s.Source.Members = []snapshot.Member{{ID: 9, Name: "x", PeerURLs: []string{at(9, 2380)}}}
-			})
-		}, "none of the members that run is in the snapshot"},
-		"another cluster, nothing runs": {func(in *input) {
-			each(in, func(s *State) {
-				s.Live.Status = nil
-				s.Source.Members = []snapshot.Member{{ID: 9, Name: "x", PeerURLs: []string{at(9, 2380)}}}
-			})
-		}, "the snapshot's members are others: x at https://10.0.0.9:2380"},
-		"the original runs elsewhere": {func(in *input) {
-			in.Hosts[0].State.Others = []etcd.Status{{Endpoint: at(9, 2379), ClusterID: 0xc1, MemberID: 9}}
-		}, "the cluster of the snapshot, c1, runs at https://10.0.0.9:2379"},
-		"a member is not in the group": {func(in *input) { in.Hosts = in.Hosts[:2] }, "member m3 of the cluster (https://10.0.0.3:2380) is on no host of the group etcd"},
-		"WAL is a mount point": {func(in *input) {
-			s := &in.Hosts[0].State
-			s.Instance.WALDir, s.Places.WAL, s.Places.WALParent = "/wal", reader.File{Exists: true, Dev: 1}, reader.File{Exists: true, Dev: 2}
-		}, "/wal is a file system of its own"},
-		"parameters alone": {func(in *input) { in.Hosts[0].State.Instance.Runtime = etcd.Given }, "etcd cannot be stopped here"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			in := three(t, "3.4.23")
-			c.spoil(&in)
-			plan, err := (&restore{}).Plan(in)
-			require.NoError(t, err)
-			require.Empty(t, plan.Changes())
-			require.Contains(t, told(plan), c.want)
-			for _, f := range plan.Findings {
-				require.True(t, f.Status != task.Fail || f.Hint != "" || name == "no snapshot", f.Text)
-			}
-		})
-	}
-}
-
 func TestOtherClusterIsMeant(t *testing.T) {
 	in := three(t, "3.4.23")
 	for i := range in.Hosts {
@@ -234,11 +160,14 @@ func TestOtherClusterIsMeant(t *testing.T) {
 	require.Contains(t, told(plan), "warn : the snapshot is of cluster c2, here runs c1 (the members are the same")
 }
 
-// TestTakenUp: what is restored already by the run that is taken up stays.
+// TestTakenUp: what is restored already by the run that is taken up stays, and
+// needs no tool; what would have spoken against the run is warned of.
 func TestTakenUp(t *testing.T) {
 	in := three(t, "3.4.23")
 	in.Hosts[0].State.Places.Restored = []string{"20261122T031207Z"}
 	in.Hosts[0].State.Live.Status.ClusterID = 0xff
+	in.Hosts[0].State.Tool = Tool{}
+	in.Hosts[1].State.Certificates = []etcdca.File{{Path: "/etc/etcd/peer.crt", Problem: "is not there"}}
 	plan, err := (&restore{}).Plan(in)
 	require.NoError(t, err)
 	out := told(plan)
@@ -246,6 +175,25 @@ func TestTakenUp(t *testing.T) {
 	require.NotContains(t, out, "m1: put the restored data in place")
 	require.Contains(t, out, "m2: restore the snapshot")
 	require.Contains(t, out, "m1: stop etcd.service")
+	require.Contains(t, out, "warn m2: certificate /etc/etcd/peer.crt is not there: the member could not start again")
+}
+
+// What ends in between starts no member on restored data beside the old data of
+// others, and no API server that would wait for it.
+func TestEndsInBetween(t *testing.T) {
+	in := three(t, "3.4.23")
+	api := Service{Unit: reader.Unit{Name: "origin-master-api.service", LoadState: "loaded", ActiveState: "active"}}
+	in.Hosts[0].State.Control = []Service{api}
+	other := host{Groups: []string{"masters"}}
+	other.Host, other.Target, other.Params, other.State.Control = "m9", "m9", in.Hosts[0].Params, []Service{api}
+	in.Hosts = append(in.Hosts, other)
+	plan, err := (&restore{}).Plan(in)
+	require.NoError(t, err)
+	_, out, _ := strings.Cut(told(plan), "finally:\n")
+	const mark = ", unless there is /var/lib/etcd/member/restored-20261122T031207Z"
+	require.Contains(t, out, "m2: start etcd.service"+mark)
+	require.Contains(t, out, "m1: start origin-master-api.service"+mark)
+	require.Contains(t, out, "m9: start origin-master-api.service [")
 }
 
 func TestStaticPods(t *testing.T) {

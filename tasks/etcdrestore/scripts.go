@@ -112,7 +112,7 @@ func (m *member) restoreArgv(p *planner) []string {
 // place puts the restored data where the member reads them; Undo takes that back.
 func (m *member) place(p *planner) *change.Exec {
 	d := m.in.DataDir
-	mark, aside := d+"/member/"+restoredMark+p.tag, d+"/member."+asideMark+p.tag
+	mark, aside := m.mark(p), d+"/member."+asideMark+p.tag
 	what := "put the restored data in place in " + d
 	if m.State.Places.Member.Exists {
 		what += "; the old stay as " + aside

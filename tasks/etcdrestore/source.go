@@ -44,6 +44,8 @@ type Source struct {
 	V2        *V2    // the set's v2 data; nil: it has none
 	NoV2      string // why it may lack them, as its backup says; "" of a whole set
 	Members   []snapshot.Member
+	Auth      bool     // authentication is on in it
+	Users     []string // of authentication; none where they are too many
 }
 
 // verified holds what was found out about files, by path, size and time, so that
@@ -157,6 +159,7 @@ func look(ctx context.Context, from, file string) (Source, error) {
 		return s, nil
 	}
 	s.Size, s.SHA256, s.Sealed, s.Revision, s.Keys, s.Members = facts.Size, facts.SHA256, facts.Sealed, facts.Revision, facts.Keys, facts.Members
+	s.Auth, s.Users = facts.Auth, facts.Users
 	if s.Version == "" {
 		s.Version = facts.Version
 	}

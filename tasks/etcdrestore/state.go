@@ -9,6 +9,7 @@ import (
 	"github.com/dayops/dayops/engine/reader"
 	"github.com/dayops/dayops/engine/task"
 	"github.com/dayops/dayops/tasks/internal/etcd"
+	"github.com/dayops/dayops/tasks/internal/etcdca"
 )
 
 // State is what one host says about its member, and what the control machine
@@ -17,20 +18,17 @@ type State struct {
 	Found    bool
 	Instance etcd.Instance
 	Live     etcd.Live `plan:"volatile"`
-	Tool     Tool
-	Places   Places
-	Free     int64 `plan:"volatile"` // bytes where the data folder is, or will be; -1 where not known
-	Control  []Service
-	Source   Source
-	Others   []etcd.Status `plan:"volatile"` // members of the snapshot's cluster that answer elsewhere
-	Fitted   Fitted        // of a set with v2 data: the database for this host's etcd
-	Hold     Hold
-}
 
-// Tool is what restores on the host.
-type Tool struct {
-	Ctl etcd.Version // etcdctl's; zero where there is none
-	Utl etcd.Version // etcdutl's
+	Certificates []etcdca.File // without which it does not start again
+
+	Tool    Tool
+	Places  Places
+	Free    int64 `plan:"volatile"` // bytes where the data folder is, or will be; -1 where not known
+	Control []Service
+	Source  Source
+	Others  []etcd.Status `plan:"volatile"` // members of the snapshot's cluster that answer elsewhere
+	Fitted  Fitted        // of a set with v2 data: the database for this host's etcd
+	Hold    Hold
 }
 
 // Places are the folders of a member as they are now.
@@ -55,8 +53,16 @@ func (t *restore) Check(ctx context.Context, r task.Reader, p Params) (s State, 
 	if s.Live, err = etcd.Look(ctx, r, s.Instance); err != nil {
 		return s, err
 	}
-	if s.Tool, err = findTool(ctx, r, s.Instance); err != nil {
+	if s.Certificates, err = etcdca.ReadMember(ctx, r, s.Instance); err != nil {
 		return s, err
+	}
+	if s.Tool, err = awaitTool(ctx, r, s.Instance, containerLimit); err != nil {
+		return s, err
+	}
+	if s.Live.Status == nil {
+		if s.Tool.Etcd, err = programVersion(ctx, r, s.Instance); err != nil {
+			return s, err
+		}
 	}
 	if s.Places, err = findPlaces(ctx, r, s.Instance); err != nil {
 		return s, err
@@ -75,22 +81,6 @@ func (t *restore) Check(ctx context.Context, r task.Reader, p Params) (s State, 
 }
 
 // findTool asks the programs for their versions, wherever they are.
-func findTool(ctx context.Context, r task.Reader, in etcd.Instance) (t Tool, err error) {
-	for _, ask := range []struct {
-		argv []string
-		into *etcd.Version
-	}{{in.Ctl.Version(), &t.Ctl}, {in.Ctl.UtlVersion(), &t.Utl}} {
-		res, err := r.Probe(ctx, ask.argv...)
-		if err != nil {
-			return t, err
-		}
-		if res.Code == 0 {
-			*ask.into, _ = etcd.ParseVersion(res.Stdout.String())
-		}
-	}
-	return t, nil
-}
-
 const (
 	asideMark    = "before-restore-" // of the old data
 	restoredMark = "restored-"       // a file in the new data

@@ -19,11 +19,16 @@ const (
 	metaBucket    = "meta"
 	memberBucket  = "members"
 	removedBucket = "members_removed"
+	authBucket    = "auth"
+	userBucket    = "authUsers"
 
 	indexEntry   = "consistent_index"
 	versionEntry = "storageVersion"
+	authEntry    = "authEnabled"
 
 	maxMembers = 1000 // in a file: 7 is many
+	maxUsers   = 1000
+	maxUser    = 256 // bytes of a name
 	maxRecord  = 64 << 10
 )
 
@@ -54,6 +59,9 @@ func (facts *Facts) database(ctx context.Context, f io.ReaderAt, end int64) erro
 		return err
 	}
 	facts.Hash = c.hash.Sum32()
+	if c.users <= maxUsers {
+		facts.Users = c.names // a bucket's keys are in order
+	}
 	for _, m := range c.members {
 		facts.Members = append(facts.Members, m)
 	}
@@ -76,6 +84,8 @@ type contents struct {
 	hash    hash.Hash32
 	alive   *census
 	members map[string]Member
+	names   []string // of users
+	users   int
 }
 
 func (c *contents) see(bucket string) visit {
@@ -95,8 +105,20 @@ func (c *contents) see(bucket string) visit {
 			return c.member(string(key), value)
 		case removedBucket: // comes after members
 			delete(c.members, string(key))
+		case authBucket:
+			if string(key) == authEntry {
+				c.facts.Auth = len(value) == 1 && value[0] == 1
+			}
+		case userBucket:
+			c.user(key)
 		}
 		return nil
+	}
+}
+
+func (c *contents) user(name []byte) {
+	if c.users++; c.users <= maxUsers && len(name) <= maxUser {
+		c.names = append(c.names, string(name))
 	}
 }
 

@@ -42,6 +42,11 @@ type Facts struct {
 	Keys    int64
 	Index   uint64   // raft's consistent index; 0 where the file does not tell
 	Members []Member // by ID, as the file has them; those removed are left out
+
+	// Auth: authentication was on. Users are its users' names, in order; none
+	// where there are more than maxUsers.
+	Auth  bool
+	Users []string
 }
 
 // Member is a member of the cluster that the snapshot is of.

@@ -30,6 +30,7 @@ type spec struct {
 	foreign                bool // no bucket of etcd's
 	nested                 bool
 	noise                  bool // pages that were used and are free again
+	users                  int  // of authentication, which is on where there are any
 }
 
 func usual() spec { return spec{keys: 300, changes: 3, deleted: 20, value: 100} }
@@ -72,6 +73,13 @@ func database(t testing.TB, s spec) string {
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		for _, name := range []string{"alarm", "auth", "authRoles", "authUsers", "cluster", "lease"} {
 			bucket(tx, name)
+		}
+		if s.users > 0 {
+			require.NoError(t, bucket(tx, "auth").Put([]byte("authEnabled"), []byte{1}))
+			require.NoError(t, bucket(tx, "auth").Put([]byte("authRevision"), []byte{0, 1}))
+		}
+		for i := range s.users {
+			require.NoError(t, bucket(tx, "authUsers").Put([]byte(fmt.Sprintf("user%04d", i)), []byte{0x0a, 4}))
 		}
 		m := bucket(tx, "members")
 		for i, name := range []string{"etcd-1", "etcd-2", "etcd-3"} {
@@ -160,6 +168,17 @@ func status(t testing.TB, path string) (hash uint32, total, size int64) {
 		})
 	}))
 	return h.Sum32(), total, size
+}
+
+func TestUsers(t *testing.T) {
+	for users, want := range map[int][]string{0: nil, 2: {"user0000", "user0001"}, 1001: nil} {
+		s := usual()
+		s.users = users
+		facts, err := verify(sealed(t, database(t, s)))
+		require.NoError(t, err)
+		require.Equal(t, users > 0, facts.Auth)
+		require.Equal(t, want, facts.Users)
+	}
 }
 
 func TestGoodFiles(t *testing.T) {
