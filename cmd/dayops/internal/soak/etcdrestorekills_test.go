@@ -27,7 +27,7 @@ func (g *ground) restores(from string) move {
 // restores.
 func TestEtcdRestoreKilled(t *testing.T) {
 	labtest.Asked(t)
-	g := newGround(t, labtest.Options{Masters: 3})
+	g := newGround(t, labtest.Options{Masters: 3, Pods: os.Getenv("DAYOPS_PODS") == "1"})
 	g.must(0, "run", "builtin:etcd-backup.yml")
 	sets, err := filepath.Glob(filepath.Join(g.dir, "backups", "*", "*", "snapshot.db"))
 	require.NoError(t, err)
