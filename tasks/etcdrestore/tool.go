@@ -26,14 +26,16 @@ const containerLimit = 45 * time.Second
 // on its way.
 func awaitTool(ctx context.Context, r task.Reader, in etcd.Instance, limit time.Duration) (Tool, error) {
 	const between = time.Second
-	for end := time.Now().Add(limit); ; {
+	until, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
 		t, err := findTool(ctx, r, in)
 		coming := len(in.Ctl.Wrap) > 0 && (in.Runtime == etcd.PodRuntime && !in.Down() || in.Service.Up())
-		if err != nil || t.Ctl.Known() || t.Utl.Known() || !coming || time.Now().After(end) {
+		if err != nil || t.Ctl.Known() || t.Utl.Known() || !coming {
 			return t, err
 		}
 		select {
-		case <-ctx.Done():
+		case <-until.Done():
 			return t, ctx.Err()
 		case <-time.After(between):
 		}
