@@ -71,7 +71,7 @@ func (c life) live(t *testing.T) {
 
 	c.healthy("1 voter, 1 healthy, 1 needed")
 	c.step("etcd-backup.yml", 0)
-	c.step("etcd-scaleup.yml", 0, "-l", "etcd:masters:spare-0:spare-1")
+	c.saved("etcd-scaleup.yml", "-l", "etcd:masters:spare-0:spare-1")
 	c.healthy("3 voters, 3 healthy, 2 needed")
 	c.step("etcd-restart.yml", labtest.LongestPause)
 	if long() {
@@ -118,6 +118,24 @@ func (c *life) step(playbook string, most time.Duration, args ...string) {
 	c.d.must(0, append([]string{"run", "builtin:" + playbook, "--approve", "disruptive"}, slices.Concat(c.extra, args)...)...)
 	c.t.Logf("%s %v: %s", playbook, args, time.Since(began).Round(time.Millisecond))
 	w.MustKeep(c.t, most)
+}
+
+// saved is step for a plan that is saved first, and applied.
+func (c *life) saved(playbook string, args ...string) {
+	c.t.Helper()
+	file := filepath.Join(c.t.TempDir(), "saved.plan")
+	c.d.must(0, append([]string{"plan", "builtin:" + playbook, "-o", file}, slices.Concat(c.extra, args)...)...)
+	members := c.e.Members(c.t)
+	w := c.e.StartWriter(c.t)
+	began := time.Now()
+	code, said := c.d.begin(nil, "apply", file).wait()
+	require.Equal(c.t, 6, code, said)
+	require.Equal(c.t, members, c.e.Members(c.t), "not approved")
+	c.d.must(0, "apply", file, "--approve", "disruptive")
+	c.t.Logf("apply of %s %v: %s", playbook, args, time.Since(began).Round(time.Millisecond))
+	w.MustKeep(c.t, 0)
+	code, said = c.d.begin(nil, "apply", file, "--approve", "disruptive").wait()
+	require.Equal(c.t, 8, code, said) // the world has moved: by itself
 }
 
 // replaceDead powers a member off for good and puts another in its place.
