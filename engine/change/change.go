@@ -90,7 +90,7 @@ type Change interface {
 	Kind() string
 	// Summary is one line without control characters: what, where, to what.
 	Summary() string
-	// Diff is a unified diff of what text there is; "" otherwise.
+	// Diff is a unified diff of what text there is, as secret.Text masks it; "" otherwise.
 	Diff() string
 	Risk() Risk
 	Reversal() Reversal

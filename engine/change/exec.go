@@ -12,6 +12,7 @@ import (
 
 	"github.com/dayops/dayops/engine/conn"
 	"github.com/dayops/dayops/engine/reader"
+	"github.com/dayops/dayops/engine/secret"
 )
 
 var _ Change = (*Exec)(nil)
@@ -19,12 +20,12 @@ var _ Change = (*Exec)(nil)
 // Kind is "exec".
 func (e *Exec) Kind() string { return "exec" }
 
-// Summary is Purpose, or the command.
+// Summary is Purpose, or the command, as secret.Args masks it.
 func (e *Exec) Summary() string {
 	if e.Purpose != "" {
-		return reader.Printable(e.Purpose)
+		return reader.Printable(secret.String(e.Purpose))
 	}
-	words := e.shownArgv()
+	words := secret.Args(e.shownArgv())
 	for i, a := range e.Argv {
 		if words[i] = reader.Printable(words[i]); a == "" || strings.ContainsAny(a, " \t\n'\"$`\\") {
 			words[i] = "'" + strings.ReplaceAll(words[i], "'", `'\''`) + "'"

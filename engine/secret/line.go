@@ -14,7 +14,7 @@ var header = regexp.MustCompile(`^(![A-Za-z]*\s*)?([|>][0-9+-]*)?\s*$`)
 
 // Line returns a line of somebody's file with Mask for the values whose names
 // are secret (see Name) or nearly so, and where in the result the byte at offset at is. A
-// value that is only a reference, "{{ name }}", is left. What it cannot tell
+// value that is only a reference, "{{ name }}" or "${NAME}", or one like yes and none, is left. What it cannot tell
 // apart it masks to the end of the line.
 func Line(line string, at int) (string, int) {
 	for from := 0; from < len(line); {
@@ -24,11 +24,11 @@ func Line(line string, at int) (string, int) {
 		}
 		name, divider, start := line[from+m[2]:from+m[3]], line[from+m[4]:from+m[5]], from+m[5]
 		from = start
-		if !like(strings.ReplaceAll(name, "-", "_")) {
+		if !like(name) {
 			continue
 		}
 		end := start + valueLength(line[start:], divider, flow(line[:start]))
-		if v := line[start:end]; header.MatchString(v) || reference(v) {
+		if v := line[start:end]; header.MatchString(v) || reference(v) || plainValue(v) {
 			from = end
 			continue
 		}
@@ -44,10 +44,26 @@ func Line(line string, at int) (string, int) {
 	return line, at
 }
 
-// like is Name, and takes misspelt names too: it is them that excerpts show.
+// like is Name, and takes misspelt names, plurals and names in camel case too: it
+// is such names that excerpts show, and that files have.
 func like(name string) bool {
-	lower := strings.ToLower(name)
-	return Name(name) || Name(strings.TrimSuffix(lower, "s")) || strings.Contains(lower, "passw") || strings.Contains(lower, "pasw")
+	name = strings.Trim(strings.ToLower(camel.ReplaceAllString(strings.ReplaceAll(name, "-", "_"), "${1}_${2}")), "_")
+	if place(name) || strings.HasSuffix(name, "initial_cluster_token") { // etcd's, which is a name and no secret
+		return false
+	}
+	return Name(name) || Name(strings.TrimSuffix(name, "s")) || strings.Contains(name, "passw") || strings.Contains(name, "pasw") ||
+		strings.HasSuffix(name, "requirepass") || strings.HasSuffix(name, "rootpw") || strings.HasSuffix(name, "bindpw")
+}
+
+var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// plainValue tells whether a value only switches something, or there is none.
+func plainValue(v string) bool {
+	switch strings.ToLower(strings.Trim(v, " \t,;\"'")) {
+	case "", "yes", "no", "true", "false", "on", "off", "none", "null", "~", Mask:
+		return true
+	}
+	return false
 }
 
 // flow tells whether what follows text stands inside { } or [ ].
@@ -92,10 +108,15 @@ func quoted(text string) int {
 	return -1
 }
 
+var shellWord = regexp.MustCompile(`^\$\{[A-Za-z_][A-Za-z0-9_]*\}$`)
+
 // reference tells whether a value names another variable and says no more.
 func reference(v string) bool {
 	if len(v) > 1 && (v[0] == '"' || v[0] == '\'') {
 		v = v[1 : len(v)-1]
+	}
+	if shellWord.MatchString(v) {
+		return true
 	}
 	inner, opens := strings.CutPrefix(strings.TrimSpace(v), "{{")
 	inner, closes := strings.CutSuffix(inner, "}}")

@@ -17,16 +17,23 @@ func Words() []string {
 // does not end in a word that says that only the place of a secret is meant
 // (file, path, url, name, ...).
 func Name(name string) bool {
-	words := strings.Split(strings.ToLower(name), "_")
-	switch words[len(words)-1] {
-	case "file", "path", "dir", "url", "name", "length", "ttl", "expiry", "prompt":
+	lower := strings.ToLower(name)
+	if place(lower) {
 		return false
 	}
-	lower := strings.ToLower(name)
 	for _, end := range []string{"api_key", "access_key", "private_key", "secret_key"} {
 		if strings.HasSuffix(lower, end) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(Words(), w) })
+	return slices.ContainsFunc(strings.Split(lower, "_"), func(w string) bool { return slices.Contains(Words(), w) })
+}
+
+// place tells whether a name in lower case says where a secret is, or what of it.
+func place(lower string) bool {
+	switch lower[strings.LastIndexByte(lower, '_')+1:] {
+	case "file", "path", "dir", "url", "name", "length", "ttl", "expiry", "prompt":
+		return true
+	}
+	return false
 }
