@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/dayops/dayops/engine/event"
 	"github.com/dayops/dayops/engine/planfile"
 	"github.com/dayops/dayops/engine/reader"
-	"github.com/dayops/dayops/engine/secret"
 	"github.com/dayops/dayops/engine/task"
 )
 
@@ -59,6 +57,11 @@ func written(o *seen, it *result) *planfile.Step {
 		c := &s.Changes[i]
 		c.Stage, c.Unknown, c.Until = p.stage, p.unknown, p.until
 	}
+	for i, st := range it.planned {
+		if change.Secretive(st.Change) {
+			s.Changes[i].Digest = planfile.Sealed + s.Changes[i].Digest // censorStep seals it
+		}
+	}
 	for _, f := range it.findings {
 		s.Findings = append(s.Findings, planfile.Finding{Host: f.Host, Head: f.Head, Status: string(findingStatus(f.Status)), Text: f.Text, Hint: f.Hint})
 	}
@@ -95,67 +98,15 @@ func (r *run) keepAll(ctx context.Context, f *forecast) {
 	for _, c := range f.clusters {
 		for i := range c.Stages {
 			st := &c.Stages[i]
-			st.Name, st.Does = r.opt.Redactor.Redact(st.Name), r.opt.Redactor.Redact(st.Does)
+			st.Name, st.Does = r.opt.Redactor.Redact(st.Name), presentable(r.opt.Redactor, st.Does)
 		}
 		k.Clusters = append(k.Clusters, c)
 	}
 	used := r.sums.Used()
 	for _, path := range slices.Sorted(maps.Keys(used)) {
-		k.Files = append(k.Files, planfile.Input{Path: path, What: "file", SHA256: used[path]})
+		k.Files = append(k.Files, r.fileInput(path, used[path]))
 	}
 	k.Hosts = r.identities(ctx)
-}
-
-// censorStep takes secrets out. What is sealed is compared all the same.
-func (r *run) censorStep(s *planfile.Step, hidden bool) {
-	red := r.opt.Redactor
-	secretive := hidden || red.Redact(string(s.Observed)) != string(s.Observed) || secretNames(s.Observed)
-	for i := range s.Changes {
-		c := &s.Changes[i]
-		mine := hidden || red.Redact(c.Summary+"\n"+c.Diff) != c.Summary+"\n"+c.Diff
-		secretive = secretive || mine
-		if c.Summary, c.Diff, c.Why, c.Unknown = red.Redact(c.Summary), red.Redact(c.Diff), red.Redact(c.Why), red.Redact(c.Unknown); hidden {
-			c.Summary, c.Diff, c.Why, c.Unknown = hiddenText, "", "", ""
-		}
-		if mine {
-			c.Digest = planfile.Sealed + r.opt.Keep.Seal([]byte(c.Digest))
-		}
-	}
-	for i := range s.Findings {
-		f := &s.Findings[i]
-		if f.Text, f.Hint = red.Redact(f.Text), red.Redact(f.Hint); hidden {
-			f.Text, f.Hint = hiddenText, ""
-		}
-	}
-	for _, t := range []*string{&s.Play, &s.Step, &s.Unknown, &s.Item} {
-		*t = red.Redact(*t)
-	}
-	if secretive && len(s.Observed) > 0 {
-		s.Sealed, s.Observed = r.opt.Keep.Seal(s.Observed), nil
-	}
-}
-
-// secretNames tells whether a key of the data says that its value is secret.
-func secretNames(raw json.RawMessage) bool {
-	var v any
-	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
-		return false
-	}
-	var walk func(any) bool
-	walk = func(v any) bool {
-		switch v := v.(type) {
-		case map[string]any:
-			for k, x := range v {
-				if secret.Name(k) || walk(x) {
-					return true
-				}
-			}
-		case []any:
-			return slices.ContainsFunc(v, walk)
-		}
-		return false
-	}
-	return walk(v)
 }
 
 // identities say who answers under each name that the run has connected to.

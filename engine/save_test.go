@@ -107,7 +107,7 @@ func TestPlanHoldsNoSecrets(t *testing.T) {
 	p := saved(t, w, hosts(1), strings.ReplaceAll(pb, "PASS", "hunter2-new"))
 	raw, err := json.Marshal(p)
 	require.NoError(t, err)
-	for _, s := range []string{"hunter2-new", "xyzzy-quiet", sum256("password=hunter2-new"), sum256("xyzzy-quiet")} {
+	for _, s := range []string{"hunter2", "xyzzy-quiet", sum256("password=hunter2-old"), sum256("password=hunter2-new"), sum256("xyzzy-quiet")} {
 		require.NotContains(t, string(raw), s)
 	}
 	require.Contains(t, string(raw), "plain text")
@@ -120,6 +120,44 @@ func TestPlanHoldsNoSecrets(t *testing.T) {
 	apply(w, p, change.Safe, hosts(1), strings.ReplaceAll(pb, "PASS", "hunter2-new"))
 	require.False(t, w.rep.Stale, w.all())
 	require.Equal(t, []string{"password=hunter2-new"}, w.lines("f"))
+}
+
+// What nobody named a secret is masked where its line does, and so are keys: in
+// the plan, in what is told, and the plan is done all the same.
+func TestPlanHoldsNoUnnamedSecrets(t *testing.T) {
+	const keyOf = "-----BEGIN PRIVATE KEY-----\\nsame1hunter2AAAAAAAAAAAA\\nsame2hunter2AAAAAAAAAAAA\\nsame3hunter2AAAAAAAAAAAA\\nsame4hunter2AAAAAAAAAAAA\\nBODYhunter2AAAAAAAAAAAA\\n-----END PRIVATE KEY-----\\n"
+	pb := `- hosts: all
+  gather_facts: no
+  tasks:
+    - {name: literal, write: {path: DIR/f, content: "user: new\npassword: hunter2-literal\n"}}
+    - {name: key, write: {path: DIR/key, content: "` + strings.Replace(keyOf, "BODY", "new", 1) + `"}}
+    - {name: command, sh: 'touch DIR/done; true --password=hunter2-arg'}
+    - {name: item, sh: 'true', loop: ['token=hunter2-item']}
+    - {name: finding, find: 'password: hunter2-finding'}
+`
+	old := strings.ReplaceAll(strings.Replace(keyOf, "BODY", "old", 1), "\\n", "\n")
+	for _, diff := range []bool{false, true} {
+		w := newWorld(t)
+		require.NoError(t, os.WriteFile(filepath.Join(w.dir, "f"), []byte("user: old\npassword: hunter2-old\n"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(w.dir, "key"), []byte(old), 0o600))
+		p := saved(t, w, hosts(1), pb)
+		raw, err := json.Marshal(p)
+		require.NoError(t, err)
+		for _, s := range []string{"hunter2", "same1", sum256(old), sum256("user: old\npassword: hunter2-old\n"), sum256("user: new\npassword: hunter2-literal\n")} {
+			require.NotContains(t, string(raw), s)
+			require.NotContains(t, w.all(), s)
+		}
+		require.Contains(t, p.Steps[0].Changes[0].Diff, "-user: old\n-password: ***\n+user: new\n+password: ***\n")
+		require.True(t, strings.HasPrefix(p.Steps[0].Changes[0].Digest, planfile.Sealed))
+		apply(w, p, change.Destructive, hosts(1), strings.ReplaceAll(pb, "hunter2-literal", "hunter2-other"))
+		require.True(t, w.rep.Stale, "masked, and another all the same")
+		w.opt = func(o *Options) { o.Saved, o.Seal, o.Approve, o.Diff = p, seal, change.Destructive, diff }
+		w.run(hosts(1), pb)
+		require.False(t, w.rep.Stale || w.rep.Failed || w.rep.Refused, w.all())
+		requireWithout(t, w.all(), "hunter2")
+		require.Equal(t, []string{"user: new", "password: hunter2-literal"}, w.lines("f"))
+		require.FileExists(t, filepath.Join(w.dir, "done"))
+	}
 }
 
 // A host of the plan that cannot be reached: nothing is done on any.

@@ -60,7 +60,7 @@ var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 // plainValue tells whether a value only switches something, or there is none.
 func plainValue(v string) bool {
 	switch strings.ToLower(strings.Trim(v, " \t,;\"'")) {
-	case "", "yes", "no", "true", "false", "on", "off", "none", "null", "~", Mask:
+	case "", "yes", "no", "true", "false", "on", "off", "none", "null", "~", "...", Mask:
 		return true
 	}
 	return false
