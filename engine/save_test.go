@@ -155,7 +155,7 @@ func TestPlanHoldsNoUnnamedSecrets(t *testing.T) {
 		w.run(hosts(1), pb)
 		require.False(t, w.rep.Stale || w.rep.Failed || w.rep.Refused, w.all())
 		requireWithout(t, w.all(), "hunter2")
-		require.Equal(t, []string{"user: new", "password: hunter2-literal"}, w.lines("f"))
+		require.Equal(t, []string{"user:", "new", "password:", "hunter2-literal"}, w.lines("f"))
 		require.FileExists(t, filepath.Join(w.dir, "done"))
 	}
 }

@@ -42,7 +42,7 @@ func sealExtra(args []string, seal func([]byte) string) ([]planfile.Extra, error
 			if err != nil {
 				return nil, badFiles(err)
 			}
-			if len(vars.Secrets(map[string]any{"extra": n.Any()})) > 0 || slices.ContainsFunc(n.Keys(), secret.Name) {
+			if len(vars.Secrets(map[string]any{"extra": n.Any()})) > 0 || slices.ContainsFunc(n.Keys(), secret.Name) || secret.String(arg) != arg {
 				e = planfile.Extra{Names: n.Keys(), HMAC: seal([]byte(arg))}
 			}
 		}
