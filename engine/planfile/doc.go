@@ -27,10 +27,21 @@ dayops apply reads everything again and refuses with exit code 8, naming each di
 A step that is reached must do what the plan says. One that was unknown may do no more
 than its max_risk. Otherwise the run asks at the terminal, or the step is refused.
 
-Secrets are not in the file in clear. Texts show %s in their place; sums and
-digests of what holds a secret, and all of a no_log step, are HMAC-SHA256 under a key
-that stays on this machine (key in the state folder, 0600): such a plan can be
-applied only here. A secret -e is kept as its names and must be given again.
+Secrets that dayops can tell are not in the file in clear: texts show %s in their place,
+diffs on both sides. It can tell
+  - values of variables whose names say that they are secret, and all of a no_log step
+  - in files, commands, loop items and findings: values of names with password, passwd,
+    passphrase, pass, secret, token, credential, api_key, access_key or private_key (not
+    ..._file, _path, _url, _name and the like), after : or =, in the lines below such a
+    name, alone on a line behind it, as --NAME VALUE or <NAME>VALUE</NAME>
+  - bodies of private keys between BEGIN and END, also in base64; age's secret keys
+  - passwords in URLs, and what follows Authorization
+It cannot tell a secret under another name or none: mysql -pVALUE, the data of a Secret's
+manifest, a password's hash, a file that is nothing but a password. Use no_log there.
+Sums and digests of what holds a secret that it can tell, and all of a no_log step, are
+HMAC-SHA256 under a key that stays on this machine (key in the state folder, 0600): such
+a plan can be applied only here. A secret -e is kept as its names and must be given
+again.
 
 Fields
 `, Format, Version, "***")

@@ -1,6 +1,6 @@
 // Package planfile is the saved plan: what a dry run saw and would do, in a
 // versioned JSON that can be reviewed and then carried out to the letter.
-// Secrets are not in it in clear.
+// Secrets that can be told are not in it in clear; Doc says which.
 package planfile
 
 import (
