@@ -149,8 +149,14 @@ func Clusters(was, is []Cluster) []Difference {
 		if x.OnFailure != y.OnFailure {
 			out = append(out, Difference{Here, name + ", on failure", orNone(x.OnFailure), orNone(y.OnFailure)})
 		}
-		if p, q := x.says(), y.says(); p != q {
+		if p, q := x.says(), y.says(); p != q || len(x.Stages) != len(y.Stages) {
 			out = append(out, Difference{Here, name + ", stages", p, q})
+		} else {
+			for i, st := range x.Stages {
+				if is := y.Stages[i].Does; st.Does != is {
+					out = append(out, Difference{Here, name + ", stage " + st.Name + shown("does"), brief(st.Does), brief(is)})
+				}
+			}
 		}
 	}
 	return out
@@ -225,14 +231,26 @@ func (s *Step) differs(now *Step) []Difference {
 	}
 	if out == nil {
 		// The same would be done, but who reviewed the plan was told something else.
-		for i, c := range s.Changes {
-			n := now.Changes[i]
-			for _, t := range [][3]string{{"summary", c.Summary, n.Summary}, {"diff", c.Diff, n.Diff}, {"undo", c.Undo, n.Undo}, {"why", c.Why, n.Why}, {"stage", strconv.Itoa(c.Stage), strconv.Itoa(n.Stage)}} {
-				if t[1] != t[2] {
-					add(s.title()+": what the plan shows ("+t[0]+")", brief(t[1]), brief(t[2]))
-				}
+		for _, t := range s.shows(now) {
+			if t[1] != t[2] {
+				add(s.title()+shown(t[0]), brief(t[1]), brief(t[2]))
 			}
 		}
+	}
+	return out
+}
+
+// shown names a text of the file that is another one when it is planned anew.
+func shown(what string) string { return ": what the plan shows (" + what + ")" }
+
+// shows pairs the texts of two forecasts that would do the same, as [what, was, is].
+func (s *Step) shows(now *Step) [][3]string {
+	out := [][3]string{{"play", s.Play, now.Play}, {"step", s.Step, now.Step}, {"task", s.Task, now.Task}, {"item", s.Item, now.Item},
+		{"handler", strconv.FormatBool(s.Handler), strconv.FormatBool(now.Handler)}}
+	for i, c := range s.Changes {
+		n := now.Changes[i]
+		out = append(out, [][3]string{{"summary", c.Summary, n.Summary}, {"diff", c.Diff, n.Diff}, {"undo", c.Undo, n.Undo}, {"why", c.Why, n.Why},
+			{"stage", strconv.Itoa(c.Stage), strconv.Itoa(n.Stage)}, {"unknown", c.Unknown, n.Unknown}, {"until", strconv.Itoa(c.Until), strconv.Itoa(n.Until)}}...)
 	}
 	return out
 }

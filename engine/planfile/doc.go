@@ -20,9 +20,13 @@ dayops apply reads everything again and refuses with exit code 8, naming each di
   hosts      machine id, operating system, architecture
   steps      what was observed on each host: content sums, modes, owners, unit states,
              versions; not times, inodes and what a task calls volatile
-  steps      the changes: kind, host, risk, digest; status and what is unknown
+  steps      the changes: kind, host, risk, digest; status and what is unknown; then
+             every text that says what would be done
   clusters   of tasks that plan for all hosts at once: the stages, their order and
-             windows, and whether a failure takes back what was done
+             windows, what they do, and whether a failure takes back what was done
+
+Findings are what was judged when the plan was made (times, free space, who leads): they
+are not compared but made again, and what they stand on is under what was observed.
 
 A step that is reached must do what the plan says. One that was unknown may do no more
 than its max_risk. Otherwise the run asks at the terminal, or the step is refused.

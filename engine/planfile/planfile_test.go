@@ -123,6 +123,27 @@ func TestDifferences(t *testing.T) {
 	require.Equal(t, "this machine playbook site.yml was sha256 aaaaaaaaaaaa, is not there", Inputs(sample().Inputs, sample().Inputs[1:])[0].String())
 }
 
+// What would be done is the same, but the file was made to say something else.
+func TestEditedTexts(t *testing.T) {
+	for what, edit := range map[string]func(*Step){
+		"play": func(s *Step) { s.Play = "x" }, "step": func(s *Step) { s.Step = "x" }, "task": func(s *Step) { s.Task = "x" }, "item": func(s *Step) { s.Item = "x" },
+		"handler": func(s *Step) { s.Handler = !s.Handler }, "summary": func(s *Step) { s.Changes[0].Summary = "x" }, "diff": func(s *Step) { s.Changes[0].Diff = "x" },
+		"undo": func(s *Step) { s.Changes[0].Undo = "none" }, "why": func(s *Step) { s.Changes[0].Why = "x" }, "stage": func(s *Step) { s.Changes[0].Stage++ },
+		"unknown": func(s *Step) { s.Changes[0].Unknown = "x" }, "until": func(s *Step) { s.Changes[0].Until++ },
+	} {
+		p := sample()
+		edit(&p.Steps[0])
+		d := Steps(p.Steps, sample().Steps)
+		require.Len(t, d, 1, what)
+		require.Contains(t, d[0].String(), "what the plan shows ("+what+") was ")
+	}
+	p := sample()
+	p.Clusters[0].Stages[0].Does = "nothing to speak of"
+	require.Contains(t, Clusters(p.Clusters, sample().Clusters)[0].String(), `what the plan shows (does) was nothing to speak of, is `)
+	p.Clusters[0].Stages = append(p.Clusters[0].Stages, Stage{Name: "more"})
+	require.Len(t, Clusters(p.Clusters, sample().Clusters), 1)
+}
+
 func TestDoc(t *testing.T) { require.Contains(t, Doc(), "max_risk") }
 
 // Whatever the bytes, reading ends with a plan that is written and read as itself, or an error.
