@@ -39,9 +39,10 @@ diffs on both sides. It can tell
     ..._file, _path, _url, _name and the like), after : or =, in the lines below such a
     name, alone on a line behind it, as --NAME VALUE or <NAME>VALUE</NAME>
   - bodies of private keys between BEGIN and END, also in base64; age's secret keys
-  - passwords in URLs, and what follows Authorization
-It cannot tell a secret under another name or none: mysql -pVALUE, the data of a Secret's
-manifest, a password's hash, a file that is nothing but a password. Use no_log there.
+  - passwords in URLs, what follows Authorization, hashes of passwords ($6$...), and data
+    of a Secret's manifest in YAML
+It cannot tell a secret under another name or none: mysql -pVALUE, a file that is nothing
+but a password; nor one in what a command prints into a run's record. Use no_log there.
 Sums and digests of what holds a secret that it can tell, and all of a no_log step, are
 HMAC-SHA256 under a key that stays on this machine (key in the state folder, 0600): such
 a plan can be applied only here. A secret -e is kept as its names and must be given

@@ -13,7 +13,7 @@ import (
 // keep their number. masked tells whether anything was masked.
 func Text(text string) (lines []string, masked bool) {
 	lines = slices.Collect(strings.Lines(text))
-	m := masker{below: -1}
+	m := masker{below: -1, manifest: kindSecret.MatchString(text)}
 	for i, line := range lines {
 		bare := strings.TrimRight(line, "\r\n")
 		if !m.key && keyEnd.MatchString(bare) && !keyBegin.MatchString(bare) {
@@ -71,23 +71,34 @@ var (
 	pairName  = regexp.MustCompile(`^\s*(?:- )?\s*["']?name["']?\s*:\s*["']?([A-Za-z_][A-Za-z0-9_-]*)["']?,?\s*$`)
 	pairValue = regexp.MustCompile(`^\s*["']?value["']?\s*:\s*(\S.*)$`)
 	element   = regexp.MustCompile(`<([A-Za-z_][A-Za-z0-9_-]*)(?:\s[^<>]*)?>([^<>]+)</`)
-	// What is secret by itself: the password in a URL, a header's, a key of age, and
-	// what may be a key in base64.
+	// kindSecret is in manifests of Kubernetes, whose dataOf then has secrets under any name.
+	kindSecret = regexp.MustCompile(`(?m)^kind:\s*["']?Secret["']?\s*$`)
+	dataKey    = regexp.MustCompile(`^\s+["']?[A-Za-z0-9._-]+["']?:\s*`)
+	dataOf     = regexp.MustCompile(`^(data|stringData):\s*$`)
+	// What is secret by itself: the password in a URL, a header's, a password's hash,
+	// a key of age, and what may be a key in base64.
 	urlWord    = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'{}]*:([^\s/@"'{}]+)@`)
 	authorized = regexp.MustCompile(`(?i)authorization["']?\s*[:=]\s*["']?[A-Za-z]+\s+([A-Za-z0-9._~+/=-]{4,})`)
+	hash       = regexp.MustCompile(`()(\$(?:1|2[abxy]?|5|6|7|y|gy|apr1|argon2[id]*)\$[A-Za-z0-9./$=,+-]{20,})`)
 	ageKey     = regexp.MustCompile(`()(AGE-SECRET-KEY-1[A-Z0-9]+)`)
 	base64Key  = regexp.MustCompile(`()(LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]{8,})`)
 )
 
 // masker goes through a text line by line.
 type masker struct {
-	key   bool // within a private key
-	below int  // how far the name is indented whose value stands below it; -1: none
-	all   bool // of it, every line is the value
-	named bool // the line before names what "value:" gives
+	key      bool // within a private key
+	below    int  // how far the name is indented whose value stands below it; -1: none
+	all      bool // of it, every line is the value
+	values   bool // of it, values under any name are
+	named    bool // the line before names what "value:" gives
+	manifest bool // of a Secret
 }
 
 func (m *masker) line(bare string) string {
+	if m.below < 0 && m.manifest && dataOf.MatchString(bare) {
+		m.below, m.all, m.values = 0, false, true
+		return bare
+	}
 	if m.below < 0 && !m.key && !m.named && !hints(bare) {
 		return bare
 	}
@@ -110,7 +121,7 @@ func (m *masker) line(bare string) string {
 		return bare[:s[4]] + Mask + bare[s[5]:]
 	}
 	if all, ok := opens(bare); ok {
-		m.below, m.all = indent(bare), all
+		m.below, m.all, m.values = indent(bare), all, false
 	}
 	return words(bare)
 }
@@ -158,6 +169,9 @@ func (m *masker) under(bare string) (string, bool) {
 	if m.all {
 		return keepIndent(bare), true
 	}
+	if m.values {
+		return dataLine(bare), true
+	}
 	if keyed.MatchString(bare) {
 		return bare, false
 	}
@@ -168,6 +182,18 @@ func (m *masker) under(bare string) (string, bool) {
 		return bare, true
 	}
 	return bare[:in] + Mask, true
+}
+
+// dataLine masks a line of a manifest's data.
+func dataLine(bare string) string {
+	at := dataKey.FindStringIndex(bare)
+	switch {
+	case at == nil:
+		return keepIndent(bare)
+	case header.MatchString(bare[at[1]:]):
+		return bare
+	}
+	return bare[:at[1]] + Mask
 }
 
 // opens tells whether a line ends in a secret name whose value stands below, and
@@ -189,6 +215,7 @@ func words(bare string) string {
 	named := func(name, value string) bool { return like(name) && !plainValue(value) }
 	bare = within(bare, urlWord, 1, every)
 	bare = within(bare, authorized, 1, every)
+	bare = within(bare, hash, 2, every)
 	bare = within(bare, ageKey, 2, every)
 	bare = within(bare, base64Key, 2, func(_, value string) bool { return privateKey(value) })
 	bare = within(bare, option, 2, named)
@@ -242,7 +269,7 @@ func indent(s string) int { return len(s) - len(strings.TrimLeft(s, " \t")) }
 // hints tells cheaply whether a line may hold anything secret.
 func hints(bare string) bool {
 	lower := strings.ToLower(bare)
-	for _, stem := range []string{"pass", "pasw", "pw", "secret", "token", "key", "credential", "auth", "://", "ls0tls1crudjti"} {
+	for _, stem := range []string{"pass", "pasw", "pw", "secret", "token", "key", "credential", "auth", "://", "$", "ls0tls1crudjti"} {
 		if strings.Contains(lower, stem) {
 			return true
 		}

@@ -32,6 +32,9 @@ func TestText(t *testing.T) {
 		"camel":             {"clientSecret: hunter2\nsecretName: n\nPrivateKey = hunter2\n", "clientSecret: ***\nsecretName: n\nPrivateKey = ***\n"},
 		"switches":          {"passwords: yes\nPASSWORD=${DB_PASSWORD}\n\"token\": null,\npassword_file: /x\n", "passwords: yes\nPASSWORD=${DB_PASSWORD}\n\"token\": null,\npassword_file: /x\n"},
 		"tokens":            {"url=postgres://app:hunter2@db/app\n-H 'Authorization: Bearer hunter2' x\nAGE-SECRET-KEY-1HUNTER\n<password>hunter2</password>\nmysql --password hunter2 -u x\n", "url=postgres://app:***@db/app\n-H 'Authorization: Bearer ***' x\n***\n<password>***</password>\nmysql --password *** -u x\n"},
+		"manifest":          {"data:\n  any.thing: aHVudGVyMg==\n  long: |\n    hunter2\n    A=hunter2\n  empty:\nkind: Secret\nname: x\n", "data:\n  any.thing: ***\n  long: |\n    ***\n    ***\n  empty:\nkind: Secret\nname: x\n"},
+		"no manifest":       {"data:\n  any: x\nkind: ConfigMap\n", "data:\n  any: x\nkind: ConfigMap\n"},
+		"hash":              {"root:$6$saltsalt$abcdefghijklmnopqrstuv/:19000:0:::\n$1$2 x\n", "root:***:19000:0:::\n$1$2 x\n"},
 		"etcd":              {"ETCD_INITIAL_CLUSTER_TOKEN=etcd-1\n", "ETCD_INITIAL_CLUSTER_TOKEN=etcd-1\n"},
 	} {
 		lines, masked := Text(c[0])

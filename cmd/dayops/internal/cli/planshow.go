@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	_ "embed"
 	"html/template"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine/planfile"
+	"github.com/dayops/dayops/engine/secret"
 )
 
 //go:embed planshow.html
@@ -43,7 +45,7 @@ func (a *app) planShowCommand() *cobra.Command {
 func (a *app) showPlan(p *planfile.Plan, verbose int) {
 	say(a.out, "plan of %s  made %s  %s  %s, %d unknown, %s\n", view.Line(p.Playbook), p.Made.Format("2006-01-02 15:04:05Z"),
 		count(len(p.Hosts), "host"), count(p.Changes, "change"), p.Unknown, p.Risk)
-	say(a.out, "inventory %s%s\n", view.Line(strings.Join(p.Sources, ", ")), limitOf(p))
+	say(a.out, "%s\n", strings.Join(append([]string{"inventory " + view.Line(strings.Join(p.Sources, ", "))}, chosen(p.Options)...), "  "))
 	last, done := "", map[*planfile.Cluster]bool{}
 	text := view.NewText(a.out, view.TextOptions{Colour: view.Colour(a.out, a.getenv), Width: view.Width(a.out), Verbose: verbose})
 	for i := range p.Steps {
@@ -72,11 +74,29 @@ func (a *app) showPlan(p *planfile.Plan, verbose int) {
 	}
 }
 
-func limitOf(p *planfile.Plan) string {
-	if p.Options.Limit == "" {
-		return ""
+// chosen are the options that the plan was made with, and depends on; of a secret
+// -e only the names.
+func chosen(o planfile.Options) []string {
+	var out []string
+	add := func(name, value string) {
+		if value != "" {
+			out = append(out, name+" "+view.Line(value))
+		}
 	}
-	return "  limit " + view.Line(p.Options.Limit)
+	add("limit", o.Limit)
+	add("tags", strings.Join(o.Tags, ","))
+	add("skip tags", strings.Join(o.SkipTags, ","))
+	add("user", o.User)
+	if o.Become {
+		add("become", cmp.Or(o.BecomeUser, "root"))
+	}
+	for _, e := range o.Extra {
+		add("-e", e.Arg)
+		for _, name := range e.Names {
+			add("-e", name+"="+secret.Mask)
+		}
+	}
+	return out
 }
 
 func (a *app) showPlanStep(s *planfile.Step) {
@@ -116,7 +136,7 @@ func (a *app) showPlanStep(s *planfile.Step) {
 // writePage writes the plan as HTML. Texts of hosts and files are escaped by
 // the template; the page runs no script and loads nothing.
 func writePage(path string, p *planfile.Plan) error {
-	t, err := template.New("plan").Funcs(template.FuncMap{"lines": diffLines, "upper": strings.ToUpper, "clean": view.Clean, "headed": view.Headed, "diff": view.DiffOf}).Parse(planPage)
+	t, err := template.New("plan").Funcs(template.FuncMap{"lines": diffLines, "upper": strings.ToUpper, "clean": view.Clean, "headed": view.Headed, "diff": view.DiffOf, "chosen": chosen}).Parse(planPage)
 	if err != nil {
 		return err
 	}
