@@ -16,7 +16,7 @@ func Text(text string) (lines []string, masked bool) {
 	m := masker{below: -1, manifest: kindSecret.MatchString(text)}
 	for i, line := range lines {
 		bare := strings.TrimRight(line, "\r\n")
-		if !m.key && keyEnd.MatchString(bare) && !keyBegin.MatchString(bare) {
+		if !m.key && strings.Contains(bare, "-----END") && keyEnd.MatchString(bare) && !keyBegin.MatchString(bare) {
 			m.key = true // its begin was cut off
 			masked = maskAbove(lines[:i]) || masked
 		}
@@ -78,7 +78,7 @@ var (
 	// What is secret by itself: the password in a URL, a header's, a password's hash,
 	// a key of age, and what may be a key in base64.
 	urlWord    = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'{}]*:([^\s/@"'{}]+)@`)
-	authorized = regexp.MustCompile(`(?i)authorization["']?\s*[:=]\s*["']?[A-Za-z]+\s+([A-Za-z0-9._~+/=-]{4,})`)
+	authorized = regexp.MustCompile(`[Aa]uthorization["']?\s*[:=]\s*["']?[A-Za-z]+\s+([A-Za-z0-9._~+/=-]{4,})`)
 	hash       = regexp.MustCompile(`()(\$(?:1|2[abxy]?|5|6|7|y|gy|apr1|argon2[id]*)\$[A-Za-z0-9./$=,+-]{20,})`)
 	ageKey     = regexp.MustCompile(`()(AGE-SECRET-KEY-1[A-Z0-9]+)`)
 	base64Key  = regexp.MustCompile(`()(LS0tLS1CRUdJTi[A-Za-z0-9+/=_-]{8,})`)
@@ -112,10 +112,14 @@ func (m *masker) line(bare string) string {
 		return out
 	}
 	named := m.named
-	p := pairName.FindStringSubmatch(bare)
-	m.named = p != nil && like(p[1])
-	if v := pairValue.FindStringSubmatchIndex(bare); named && v != nil && !plainValue(bare[v[2]:]) {
-		return bare[:v[2]] + Mask
+	if m.named = false; strings.Contains(bare, "name") {
+		p := pairName.FindStringSubmatch(bare)
+		m.named = p != nil && like(p[1])
+	}
+	if named {
+		if v := pairValue.FindStringSubmatchIndex(bare); v != nil && !plainValue(bare[v[2]:]) {
+			return bare[:v[2]] + Mask
+		}
 	}
 	if s := spaced.FindStringSubmatchIndex(bare); s != nil && setting(bare[s[2]:s[3]]) && !plainValue(bare[s[4]:s[5]]) {
 		return bare[:s[4]] + Mask + bare[s[5]:]
@@ -130,6 +134,9 @@ func (m *masker) line(bare string) string {
 func (m *masker) keyLine(bare string) (string, bool) {
 	from := 0
 	if !m.key {
+		if !strings.Contains(bare, "-----BEGIN") {
+			return bare, false
+		}
 		at := keyBegin.FindStringIndex(bare)
 		if at == nil {
 			return bare, false
@@ -213,18 +220,21 @@ func words(bare string) string {
 	bare, _ = Line(bare, 0)
 	every := func(string, string) bool { return true }
 	named := func(name, value string) bool { return like(name) && !plainValue(value) }
-	bare = within(bare, urlWord, 1, every)
-	bare = within(bare, authorized, 1, every)
-	bare = within(bare, hash, 2, every)
-	bare = within(bare, ageKey, 2, every)
-	bare = within(bare, base64Key, 2, func(_, value string) bool { return privateKey(value) })
-	bare = within(bare, option, 2, named)
-	return within(bare, element, 2, named)
+	bare = within(bare, "://", urlWord, 1, every)
+	bare = within(bare, "uthorization", authorized, 1, every)
+	bare = within(bare, "$", hash, 2, every)
+	bare = within(bare, "AGE-", ageKey, 2, every)
+	bare = within(bare, "LS0t", base64Key, 2, func(_, value string) bool { return privateKey(value) })
+	bare = within(bare, "--", option, 2, named)
+	return within(bare, "<", element, 2, named)
 }
 
 // within masks a group of what an expression finds, where is agrees to the first
-// group and that one.
-func within(s string, re *regexp.Regexp, group int, is func(name, value string) bool) string {
+// group and that one. All that it finds has stem in it, which is quicker to find.
+func within(s, stem string, re *regexp.Regexp, group int, is func(name, value string) bool) string {
+	if !strings.Contains(s, stem) {
+		return s
+	}
 	for _, at := range slices.Backward(re.FindAllStringSubmatchIndex(s, -1)) {
 		from, to := at[2*group], at[2*group+1]
 		if is(s[at[2]:at[3]], s[from:to]) {
