@@ -102,6 +102,11 @@ type AsideEntry struct {
 	Size int64  // bytes used, by du
 }
 
+// Same tells whether two lists speak of one item.
+func (e AsideEntry) Same(o AsideEntry) bool {
+	return e.Run == o.Run && e.N == o.N && e.Data == o.Data && e.Path == o.Path && e.Time.Equal(o.Time)
+}
+
 const listAside = `base=$1
 ` + asideBase + `[ -d "$base" ] || exit 0
 cd "$base" || exit 1
@@ -164,7 +169,8 @@ const purgeAside = `base=$1 run=$2
 [ ! -L "$base" ] && [ ! -L "$base/$run" ] || exit 1
 rm -rf -- "${base:?}/${run:?}"`
 
-// PurgeAside removes for good what one run moved aside.
+// PurgeAside removes for good what one run moved aside: for who holds the lock
+// of the host, since a run may need it for its way back.
 func PurgeAside(ctx context.Context, h Host, run string) error {
 	if !runName.MatchString(run) {
 		return fmt.Errorf("%q is no id of a run", reader.Printable(run))

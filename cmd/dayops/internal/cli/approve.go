@@ -40,7 +40,7 @@ and has none is refused before anything is done on any host (exit code 6).
 job never holds the right to wipe. A step that is reached and wants more than was
 approved stops and asks, or fails. The preconditions of all steps that lose data are
 checked on all hosts before the first of them begins anywhere. --check and plan need
-no approval.
+no approval. What dayops aside --purge removes is lost too: it needs the same.
 
 Disruptive changes reach one host of an inventory group at a time (hosts that share
 any group but all and ungrouped go one after the other; a failure keeps the step from

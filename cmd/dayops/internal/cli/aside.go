@@ -21,6 +21,7 @@ import (
 	"github.com/dayops/dayops/engine"
 	"github.com/dayops/dayops/engine/change"
 	"github.com/dayops/dayops/engine/conn"
+	"github.com/dayops/dayops/engine/guard"
 )
 
 // hostDirEnv overrides where hosts keep what dayops leaves there: the lock, the
@@ -41,8 +42,8 @@ func (a *app) hostFolders() (dir, aside string, err error) {
 
 type asideFlags struct {
 	flags
-	purge, yes bool
-	run        string
+	purge bool
+	run   string
 }
 
 func (a *app) asideCommand() *cobra.Command {
@@ -52,8 +53,13 @@ func (a *app) asideCommand() *cobra.Command {
 		Long: `What a run removes from a host or replaces by something else is not deleted but
 moved aside: below ` + change.AsideRoot + ` for root, ~/.local/state/dayops/aside for
 others, or $` + hostDirEnv + `/aside. Each account has its own: ask with -b for root's.
-Nothing is removed without --purge and a yes.`,
-		Example: "  dayops aside all -b\n  dayops aside node-1 -b --purge --run 7f3c",
+
+--purge removes what is listed, and nothing brings it back: an undo or a rollback
+that needs it cannot have it any more. So it wants --approve destructive, or the
+number of hosts typed at the terminal; -y is not enough. It takes the lock of a
+host as a run does, and leaves a host that a run is changing as it is: exit code
+11 says which run.`,
+		Example: "  dayops aside all -b\n  dayops aside node-1 -b --purge --run 7f3c --approve destructive",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.aside(&f, args[0]) },
 	}
@@ -61,7 +67,8 @@ Nothing is removed without --purge and a yes.`,
 	f.loginFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "text, or json: one item a line")
 	cmd.Flags().BoolVar(&f.purge, "purge", false, "remove what is listed, for good")
-	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "remove without asking")
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "not enough to lose data: --purge needs --approve destructive")
+	cmd.Flags().StringVar(&f.approve, "approve", "", "destructive: remove without asking")
 	cmd.Flags().StringVar(&f.run, "run", "", "only what this run moved aside")
 	return cmd
 }
@@ -70,6 +77,7 @@ Nothing is removed without --purge and a yes.`,
 type asideHost struct {
 	target  conn.Target
 	host    change.Host
+	run     string // only what this one moved aside; "" is all
 	entries []change.AsideEntry
 	err     error
 }
@@ -84,9 +92,13 @@ func (a *app) aside(f *asideFlags, pattern string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ask, err := a.mayPurge(ctx, f)
+	if err != nil {
+		return err
+	}
 	dialer := a.dialer()
 	defer dialer.Close()
-	each(hosts, f.forks, func(h *asideHost) { h.list(ctx, dialer, f.run) })
+	each(hosts, f.forks, func(h *asideHost) { h.list(ctx, dialer) })
 	defer each(hosts, f.forks, func(h *asideHost) {
 		if h.host.Conn != nil {
 			_ = h.host.Conn.Close()
@@ -97,10 +109,9 @@ func (a *app) aside(f *asideFlags, pattern string) error {
 		return err
 	}
 	if f.purge && items > 0 && ctx.Err() == nil {
-		if !f.yes && !a.confirm(fmt.Sprintf("Remove %s for good?", count(items, "item"))) {
-			return &coded{code: exitRefused, err: errors.New("nothing was removed")}
+		if err := a.purge(ctx, hosts, f.forks, ask); err != nil {
+			return err
 		}
-		each(hosts, f.forks, func(h *asideHost) { h.purge(ctx) })
 	}
 	if ctx.Err() != nil {
 		return &coded{code: exitInterrupted, err: errors.New("interrupted")}
@@ -119,7 +130,7 @@ func (a *app) asideHosts(f *asideFlags, pattern string) ([]*asideHost, error) {
 	}
 	out := make([]*asideHost, len(found))
 	for i, at := range found {
-		out[i] = &asideHost{target: at.target, host: change.Host{Name: at.target.Name, As: at.as, Aside: dir, Now: a.now}}
+		out[i] = &asideHost{target: at.target, run: f.run, host: change.Host{Name: at.target.Name, As: at.as, Aside: dir, Now: a.now}}
 	}
 	return out, nil
 }
@@ -169,29 +180,22 @@ func each[H any](hosts []H, forks int, f func(H)) {
 	_ = g.Wait()
 }
 
-func (h *asideHost) list(ctx context.Context, d conn.Dialer, run string) {
+func (h *asideHost) list(ctx context.Context, d conn.Dialer) {
 	if h.host.Conn, h.err = d.Dial(ctx, h.target); h.err != nil {
 		h.host.Conn = nil
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, engine.ProbeLimit)
-	defer cancel()
-	h.entries, h.err = change.ListAside(ctx, h.host)
-	if run != "" {
-		h.entries = slices.DeleteFunc(h.entries, func(e change.AsideEntry) bool { return e.Run != run })
-	}
+	h.entries, h.err = h.read(ctx)
 }
 
-// purge removes the runs that were shown, and no others.
-func (h *asideHost) purge(ctx context.Context) {
-	var last string
-	for _, e := range h.entries {
-		if e.Run == last || h.err != nil {
-			continue
-		}
-		last = e.Run
-		h.err = change.PurgeAside(ctx, h.host, e.Run)
+func (h *asideHost) read(ctx context.Context) ([]change.AsideEntry, error) {
+	ctx, cancel := context.WithTimeout(ctx, engine.ProbeLimit)
+	defer cancel()
+	entries, err := change.ListAside(ctx, h.host)
+	if h.run != "" {
+		entries = slices.DeleteFunc(entries, func(e change.AsideEntry) bool { return e.Run != h.run })
 	}
+	return entries, err
 }
 
 // showAside lists all items; with --output json one object a line.
@@ -223,7 +227,7 @@ func (a *app) showAside(f *asideFlags, hosts []*asideHost) (items int, err error
 	return items, err
 }
 
-// asideErrors tells what went wrong on hosts; one that could not be reached counts most.
+// asideErrors tells what went wrong on hosts: 11 before 4 before 2.
 func (a *app) asideErrors(hosts []*asideHost) error {
 	code := exitDone
 	for _, h := range hosts {
@@ -231,9 +235,15 @@ func (a *app) asideErrors(hosts []*asideHost) error {
 			continue
 		}
 		fmt.Fprintf(a.err, "%s: %s\n", view.Line(h.target.Name), view.Line(h.err.Error()))
-		if h.host.Conn == nil {
+		var locked *guard.LockedError
+		switch {
+		case errors.As(h.err, &locked):
+			say(a.err, "  hint: nothing was removed here; wait for that run, or look who has it: dayops unlock %s\n", view.Line(h.target.Name))
+			code = exitLocked
+		case code == exitLocked:
+		case h.host.Conn == nil:
 			code = exitUnreachable
-		} else if code == exitDone {
+		case code == exitDone:
 			code = exitFailed
 		}
 	}

@@ -36,6 +36,13 @@ func (r *record) Close() error {
 	return err
 }
 
+// newID is a short id that is probably new.
+func newID() (string, error) {
+	var b [3]byte
+	_, err := rand.Read(b[:])
+	return hex.EncodeToString(b[:]), err
+}
+
 // begin makes the record of a new run under a new short id.
 func (a *app) begin(f *flags, j *job) (*record, error) {
 	h, err := a.history()
@@ -44,11 +51,9 @@ func (a *app) begin(f *flags, j *job) (*record, error) {
 	}
 	r := &record{history: h}
 	for range 10 {
-		var b [3]byte
-		if _, err := rand.Read(b[:]); err != nil {
+		if r.id, err = newID(); err != nil {
 			return nil, err
 		}
-		r.id = hex.EncodeToString(b[:])
 		if r.events, err = h.Begin(r.id); !errors.Is(err, fs.ErrExist) {
 			break
 		}
