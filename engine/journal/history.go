@@ -91,6 +91,8 @@ type Entry struct {
 	Code      int       `json:"code"`
 	Seconds   float64   `json:"seconds"`
 	Changes   int       `json:"changes"`
+
+	hosts []string
 }
 
 // List gives all runs, the newest last, and how many records could not be read.
@@ -133,6 +135,7 @@ func (e *Entry) add(ev event.Event) {
 			e.Start = ev.Time
 		}
 		e.Ended, e.Playbook, e.Hosts = false, ev.Text, len(ev.Hosts) // a run that is taken up again has not ended
+		e.hosts = ev.Hosts
 		e.Check, _ = ev.Data["check"].(bool)
 		e.Inventory, _ = ev.Data["inventory"].(string)
 	case event.RunEnd:

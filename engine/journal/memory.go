@@ -229,6 +229,22 @@ func (m *Memory) Knows(step, host string) bool {
 	return slices.ContainsFunc(m.Steps, func(s *Step) bool { return s.At.Step == step && s.At.Host == host && !s.Again })
 }
 
+// Exit codes of runs that have ended and are not done all the same.
+const (
+	unreachable = 4 // a host was lost
+	refused     = 6
+	locked      = 11
+	interrupted = 130
+)
+
+func notDone(code int) bool {
+	return slices.Contains([]int{unreachable, refused, locked, interrupted}, code)
+}
+
+// GoesOn tells whether a resume takes the run up: it did not end, was
+// interrupted, refused or kept out, lost a host, or left a change in doubt.
+func (m *Memory) GoesOn() bool { return !m.Ended || notDone(m.Code) || len(m.InDoubt()) > 0 }
+
 // InDoubt are the changes that were begun and of which nothing more is known.
 func (m *Memory) InDoubt() []*Step {
 	return slices.DeleteFunc(slices.Clone(m.Steps), func(s *Step) bool { return s.State != Intent })

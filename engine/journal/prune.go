@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,15 +16,17 @@ import (
 // prunedPrefix marks a run's folder on its way out: no run's id has a dot.
 const prunedPrefix = ".pruned-"
 
-// interrupted is the exit code of a run that was stopped half way.
-const interrupted = 130
-
 // Policy says which runs stay. A run goes only if every rule that is set lets it go.
 type Policy struct {
 	Keep   int       // the newest so many stay; 0: no rule
 	Before time.Time // what began at that time or later stays; zero: no rule
-	Force  bool      // also runs that did not end, and records that cannot be read
+	Now    time.Time // what began longer than openFor before it may be past; zero: no rule
+	Force  bool      // also runs that a resume would take up, and records that cannot be read
 }
+
+// openFor is how long a run that lost a host, was refused or locked out waits
+// for its resume: playbooks and inventories move on.
+const openFor = 90 * 24 * time.Hour
 
 // Empty tells a policy without a rule, which would let every run go.
 func (p Policy) Empty() bool { return p.Keep <= 0 && p.Before.IsZero() }
@@ -34,6 +37,9 @@ type Candidate struct {
 	Bytes      int64 // of its folder
 	Unreadable bool  // Start is the folder's time of change then
 	Held       bool  // under way: stays in any case
+	GoesOn     bool  // as Memory.GoesOn has it
+	InDoubt    bool  // a change of it is
+	Past       bool  // it ended, and there is no more to a resume of it than to a new run
 }
 
 // Stays tells why a candidate stays nevertheless; "" means that it goes.
@@ -45,10 +51,37 @@ func (c Candidate) Stays(force bool) string {
 		return "has a record that cannot be read"
 	case !c.Ended && !force:
 		return "did not end: it could be resumed"
-	case c.Code == interrupted && !c.Check && !force:
+	case force || !c.GoesOn || c.Check:
+		return ""
+	case c.InDoubt:
+		return "left a change in doubt: it could be resumed"
+	case c.Code == interrupted:
 		return "was interrupted: it could be resumed"
+	case !c.Past:
+		return fmt.Sprintf("ended with exit %d: it could be resumed", c.Code)
 	}
 	return ""
+}
+
+// look reads what a resume would make of the run.
+func (c *Candidate) look(h *History) {
+	m, err := h.Read(c.Run)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrNotBegun):
+	case err != nil:
+		c.Unreadable = true
+	default:
+		c.GoesOn, c.InDoubt = m.GoesOn(), len(m.InDoubt()) > 0
+		c.Past = c.Past || len(m.Steps) == 0
+	}
+}
+
+// replaces tells whether a later run was to do all that the run before was, and
+// began to: what is left to do is then its own.
+func (c Candidate) replaces(before Candidate) bool {
+	began := !notDone(c.Code) || c.Changes > 0
+	return c.Ended && !c.Check && began && c.Playbook == before.Playbook && c.Inventory == before.Inventory &&
+		!slices.ContainsFunc(before.hosts, func(host string) bool { return !slices.Contains(c.hosts, host) })
 }
 
 // ErrEmptyPolicy: nothing says what stays.
@@ -63,9 +96,8 @@ func (h *History) Candidates(p Policy) ([]Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = all[:max(0, len(all)-max(0, p.Keep))]
 	var out []Candidate
-	for _, c := range all {
+	for i, c := range all[:max(0, len(all)-max(0, p.Keep))] {
 		if !p.Before.IsZero() && !c.Start.Before(p.Before) {
 			continue
 		}
@@ -74,6 +106,8 @@ func (h *History) Candidates(p Policy) ([]Candidate, error) {
 			return nil, err
 		}
 		c.Held = h.Held(c.Run)
+		c.Past = !p.Now.IsZero() && c.Start.Before(p.Now.Add(-openFor)) || slices.ContainsFunc(all[i+1:], func(later Candidate) bool { return later.replaces(c) })
+		c.look(h)
 		out = append(out, c)
 	}
 	return out, nil
@@ -117,9 +151,10 @@ func (h *History) Remove(c Candidate, force bool) error {
 		return ErrHeld
 	}
 	// It may have been resumed between the listing and the lock.
-	now := Candidate{Entry: Entry{Run: c.Run}}
+	now := Candidate{Entry: Entry{Run: c.Run}, Past: c.Past}
 	err = h.Replay(c.Run, now.add)
-	now.Unreadable = err != nil || now.Start.IsZero()
+	now.look(h)
+	now.Unreadable = now.Unreadable || err != nil || now.Start.IsZero()
 	if why := now.Stays(force); why != "" {
 		return &StaysError{Run: c.Run, Why: why}
 	}

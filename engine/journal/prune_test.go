@@ -101,3 +101,70 @@ func TestSweep(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(h.dir, prunedPrefix+"r0"))
 	require.NoError(t, Open(filepath.Join(t.TempDir(), "none")).Sweep())
 }
+
+// endedRun writes the record and the journal of a run that has ended.
+func endedRun(t *testing.T, h *History, id string, day, code int, hosts string, begun, doubt bool) {
+	w, err := h.Begin(id)
+	require.NoError(t, err)
+	at := day0.AddDate(0, 0, day).Format(time.RFC3339)
+	fmt.Fprintf(w, `{"v":1,"seq":1,"time":%q,"run":%q,"kind":"run_start","text":"a.yml","hosts":[%s]}`+"\n", at, id, hosts)
+	fmt.Fprintf(w, `{"v":1,"seq":2,"time":%q,"run":%q,"kind":"run_end","code":%d}`+"\n", at, id, code)
+	require.NoError(t, w.Close())
+	j, err := h.Create(id)
+	require.NoError(t, err)
+	require.NoError(t, j.Append(Record{Kind: Began, Run: &Run{ID: id}}))
+	if begun {
+		require.NoError(t, j.Append(Record{Kind: Intent, ID: 1, Change: &Change{Kind: "write"}}))
+	}
+	if begun && !doubt {
+		require.NoError(t, j.Append(Record{Kind: Done, ID: 1}))
+	}
+	require.NoError(t, j.Append(Record{Kind: Ended, Code: code}))
+	require.NoError(t, j.Close())
+}
+
+// What a resume takes up stays, whatever its exit code; but not for ever.
+func TestPruneSparesWhatGoesOn(t *testing.T) {
+	const one, both = `"a"`, `"a","b"`
+	h := Open(t.TempDir())
+	var want []string
+	for day, r := range []struct {
+		code         int
+		hosts        string
+		begun, doubt bool
+		stays        string
+	}{
+		{4, both, true, false, ""}, // as old as can be
+		{4, one, true, false, ""},  // a later run was for the same host
+		{2, both, true, true, "left a change in doubt: it could be resumed"},
+		{4, both, true, false, "ended with exit 4: it could be resumed"}, // later ones were for one host only
+		{6, one, false, false, ""},
+		{130, one, true, false, "was interrupted: it could be resumed"},
+		{11, `"c"`, true, false, "ended with exit 11: it could be resumed"},
+		{0, one, true, false, ""},
+		{2, one, true, false, ""},
+		{4, `"c"`, false, false, ""}, // began nothing: it is no end of what was cut off before
+	} {
+		id, at := fmt.Sprintf("r%d", day), day
+		if day == 0 {
+			at = -100
+		}
+		endedRun(t, h, id, at, r.code, r.hosts, r.begun, r.doubt)
+		want = append(want, r.stays)
+		m, err := h.Read(id)
+		require.NoError(t, err)
+		require.Equal(t, r.doubt || r.code != 0 && r.code != 2, m.GoesOn(), id)
+	}
+	cs, err := h.Candidates(Policy{Before: day0.AddDate(1, 0, 0), Now: day0.AddDate(0, 0, 20)})
+	require.NoError(t, err)
+	require.Len(t, cs, len(want))
+	for i, c := range cs {
+		require.Equal(t, want[i], c.Stays(false), c.Run)
+		require.Empty(t, c.Stays(true))
+		if err := h.Remove(c, false); want[i] == "" {
+			require.NoError(t, err, c.Run)
+		} else {
+			require.ErrorContains(t, err, want[i])
+		}
+	}
+}

@@ -28,8 +28,12 @@ func (a *app) pruneCommand(f *flags) *cobra.Command {
 would need. A run that is gone cannot be undone, resumed or reported any more.
 
 With both --keep and --older-than a run goes only if both let it go. A run that
-is under way always stays; one that did not end could be resumed and stays
-without --force, as does a record that cannot be read.
+is under way always stays. Without --force these stay too, each named with why:
+a run that dayops resume would take up (it did not end, was interrupted, left a
+change in doubt, or ended with exit 4, 6 or 11), and a record that cannot be
+read. So that they do not pile up, a run that ended with exit 4, 6 or 11 and left
+nothing in doubt goes when it had begun no change, when it is 90 days old, or when
+a later run of the same playbook and inventory was for all of its hosts and began.
 
 What runs moved aside on hosts stays there: dayops aside lists and purges it.`,
 		Example: "  dayops history prune --keep 50 --older-than 30d --dry-run\n  dayops history prune --older-than 26w",
@@ -39,12 +43,12 @@ What runs moved aside on hosts stays there: dayops aside lists and purges it.`,
 	cmd.Flags().IntVar(&p.keep, "keep", 0, "keep the newest N runs")
 	cmd.Flags().StringVar(&p.older, "older-than", "", "remove only what began longer ago: 30d, 12h, 26w")
 	cmd.Flags().BoolVar(&p.dryRun, "dry-run", false, "say what would go and remove nothing")
-	cmd.Flags().BoolVar(&p.force, "force", false, "also runs that did not end, and records that cannot be read")
+	cmd.Flags().BoolVar(&p.force, "force", false, "also runs that dayops resume would take up, and records that cannot be read")
 	return cmd
 }
 
 func (a *app) policy(p pruneFlags, keepGiven bool) (journal.Policy, error) {
-	out := journal.Policy{Keep: p.keep, Force: p.force}
+	out := journal.Policy{Keep: p.keep, Force: p.force, Now: a.now()}
 	if keepGiven && p.keep < 1 {
 		return out, usage("at least 1", "--keep %d keeps nothing", p.keep)
 	}

@@ -31,7 +31,13 @@ func (a *app) resumeCommand() *cobra.Command {
 		Use: "resume [RUN]", Short: "Finish a run that was killed, cut off or interrupted", GroupID: "work",
 		Long: `Take a run up again where it was: what is done is not done again, what was begun
 and is not known to have ended is looked for on the hosts, and what was stopped
-is started again first. Without RUN: your last run that did not end.
+is started again first.
+
+Without RUN: your newest run that can be gone on with, because it did not end,
+was interrupted, lost a host, was refused or locked out (exit 4, 6, 11, 130), or
+left a change in doubt; one that had begun nothing comes after one that had. It
+is named. Where a later run of yours has changed something since, this is asked
+for at the terminal; without one, RUN must be given.
 
 Playbook, inventory and options are those of the run; a playbook or inventory
 that was changed since is refused. A command without a probe whose process died
@@ -77,7 +83,7 @@ func (a *app) resume(f *resumeFlags, run string) error {
 		return err
 	}
 	defer jr.Close()
-	if m.Ended && !f.retryFailed && !goesOn(m) {
+	if !f.retryFailed && !m.GoesOn() {
 		hint := "dayops resume " + id + " --retry-failed"
 		if m.Code == exitDone {
 			hint = "nothing of it is left to do; dayops history show " + id
@@ -110,12 +116,6 @@ func (a *app) resume(f *resumeFlags, run string) error {
 	return a.execute(context.Background(), &f.flags, j)
 }
 
-// goesOn tells whether a run that has ended is not done all the same: it was
-// interrupted, refused or kept out, lost a host, or left a change that nobody can know.
-func goesOn(m *journal.Memory) bool {
-	return slices.Contains([]int{exitInterrupted, exitUnreachable, exitRefused, exitLocked}, m.Code) || len(m.InDoubt()) > 0
-}
-
 func (f *resumeFlags) answers() map[int64]engine.Answer {
 	out := map[int64]engine.Answer{}
 	for _, id := range f.done {
@@ -125,39 +125,6 @@ func (f *resumeFlags) answers() map[int64]engine.Answer {
 		out[id] = engine.AnswerAgain
 	}
 	return out
-}
-
-// resumable finds the run, or the last one that changed something and has not
-// ended, or ended with failures.
-func (a *app) resumable(h *journal.History, run string, failed bool) (string, error) {
-	if run != "" {
-		return a.findRun(h, run)
-	}
-	entries, _, err := h.List()
-	if err != nil {
-		return "", err
-	}
-	for _, e := range slices.Backward(entries) {
-		if e.Check {
-			continue
-		}
-		m, err := h.Read(e.Run)
-		if err != nil || h.Held(e.Run) {
-			continue
-		}
-		cut := !e.Ended || e.Code == exitInterrupted || len(m.InDoubt()) > 0
-		if !cut && (!failed || e.Code == exitDone) {
-			continue
-		}
-		if hosts, err := unfinished(h, e.Run); failed && e.Ended && (err != nil || len(hosts) == 0) {
-			continue
-		}
-		return e.Run, nil
-	}
-	if failed {
-		return "", usage("dayops history", "there is no run with hosts that failed")
-	}
-	return "", usage("dayops history; a run that ended with failures: dayops resume --retry-failed", "there is no run to take up")
 }
 
 // again binds what the run was started with.
@@ -278,7 +245,7 @@ func (a *app) toRetry(m *journal.Memory) ([]string, error) {
 		return nil, err
 	case len(hosts) > 0:
 		return hosts, nil
-	case !m.Ended || goesOn(m):
+	case m.GoesOn():
 		return nil, usage("dayops resume "+m.Run.ID, "no host of run %s failed so far, and it is not done", m.Run.ID)
 	}
 	return nil, usage("dayops history show "+m.Run.ID, "no host of run %s failed", m.Run.ID)

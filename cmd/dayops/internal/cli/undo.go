@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/dayops/dayops/cmd/dayops/internal/view"
 	"github.com/dayops/dayops/engine"
@@ -83,7 +82,7 @@ func (a *app) undo(f *flags, run string) error {
 		return err
 	}
 	if !f.yes {
-		if in, ok := a.in.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) {
+		if !a.terminal() {
 			return &coded{code: exitRefused, err: errors.New("nothing was undone: there is no terminal to ask at"), hint: "dayops undo " + id + " -y does it without asking"}
 		}
 		if !a.confirm(fmt.Sprintf("Undo run %s on %s?", id, count(len(j.bound.HostNames()), "host"))) {
