@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -28,17 +29,32 @@ func (a *app) inventoryLock(sources []string, owner guard.Owner) (*inventoryLock
 	if err != nil {
 		return nil, err
 	}
-	whole := make([]string, len(sources))
-	for i, s := range sources {
-		whole[i] = s
-		if _, err := os.Stat(s); err == nil {
-			if whole[i], err = filepath.Abs(s); err != nil {
-				return nil, err
-			}
+	key, err := inventoryKey(sources)
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryLock{path: filepath.Join(dir, "locks", key), name: strings.Join(sources, ", "), owner: owner}, nil
+}
+
+// inventoryKey is one for all ways to name the same files: through links, from
+// other folders, in another order.
+func inventoryKey(sources []string) (string, error) {
+	whole := slices.Clone(sources)
+	for i, s := range whole {
+		if _, err := os.Stat(s); err != nil {
+			continue // a list of hosts
+		}
+		abs, err := filepath.Abs(s)
+		if err == nil {
+			whole[i], err = filepath.EvalSymlinks(abs)
+		}
+		if err != nil {
+			return "", err
 		}
 	}
-	sum := sha256.Sum256([]byte(strings.Join(whole, "\x00")))
-	return &inventoryLock{path: filepath.Join(dir, "locks", hex.EncodeToString(sum[:8])), name: strings.Join(sources, ", "), owner: owner}, nil
+	slices.Sort(whole)
+	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(whole), "\x00")))
+	return hex.EncodeToString(sum[:8]), nil
 }
 
 // take is engine.Options.Lock. The file names the owner to those who come later.
