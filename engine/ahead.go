@@ -86,6 +86,7 @@ type seen struct {
 	risky   []task.Step    // those of its changes that are not Safe; others may hold whole files
 	planned int            // how many changes it has
 	would   bool           // whether any of them changes something
+	acts    []act          // those that change something
 	written *planfile.Step // for a saved plan
 }
 
@@ -95,6 +96,7 @@ func (o *seen) plan(steps []task.Step) {
 	for _, st := range steps {
 		if !change.Quiet(st.Change) {
 			o.would = true
+			o.acts = append(o.acts, actsOf(st, o.target)...)
 		}
 		if st.Change.Risk() > change.Safe {
 			o.risky = append(o.risky, st)
