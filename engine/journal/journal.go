@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -39,6 +40,9 @@ type Journal struct {
 	sync    bool   // some of it must reach the disk
 	put     int    // records put
 	safe    int    // of them written
+	size    int64  // of the file
+	synced  int64  // as much of it is on disk for certain
+	marked  int64  // as much the file itself says is
 	busy    bool   // somebody is writing
 	err     error  // the first; nothing is written after it
 }
@@ -176,6 +180,9 @@ func (j *Journal) write(r Record, sync bool) error {
 func (j *Journal) flush() {
 	j.busy = true
 	batch, upTo, sync := j.pending, j.put, j.sync
+	if j.synced > j.marked {
+		batch, j.marked = append(syncedMark(j.synced), batch...), j.synced
+	}
 	j.pending, j.sync = nil, false
 	j.mu.Unlock()
 	j.crash.before(j.file, batch)
@@ -185,12 +192,24 @@ func (j *Journal) flush() {
 	}
 	j.crash.after()
 	j.mu.Lock()
+	if j.size += int64(len(batch)); sync && err == nil {
+		j.synced = j.size
+	}
 	if err != nil {
 		j.err = &WriteError{What: "the journal of run " + j.run + " cannot be written", Err: err}
 	}
 	j.safe, j.busy = upTo, false
 	j.wake.Broadcast()
 }
+
+// syncedMark is the line that says up to where the file was on disk before it.
+// An end of line goes first: damage to what is before it does not take it along.
+func syncedMark(upTo int64) []byte {
+	return append([]byte("\n"), line(strconv.AppendInt([]byte(syncedWord), upTo, 10))...)
+}
+
+// syncedWord begins a mark, which is no record: it has no JSON.
+const syncedWord = "synced "
 
 // Close lets go of the run.
 func (j *Journal) Close() error { return errors.Join(j.file.Close(), j.lock.Close()) }
@@ -205,17 +224,25 @@ func encode(r Record, s sealer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "%08x %s\n", checksum(text), text), nil
+	return line(text), nil
 }
 
+func line(text []byte) []byte { return fmt.Appendf(nil, "%08x %s\n", checksum(text), text) }
+
 func checksum(text []byte) uint32 { return crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli)) }
+
+var errChecksum = errors.New("the checksum of a line is wrong")
 
 // decode reads one line without its end.
 func decode(line []byte, s sealer) (Record, error) {
 	var r Record
 	sum, text, ok := bytes.Cut(line, []byte(" "))
 	if !ok || fmt.Sprintf("%08x", checksum(text)) != string(sum) {
-		return r, errors.New("the checksum of a line is wrong")
+		return r, errChecksum
+	}
+	if n, ok := bytes.CutPrefix(text, []byte(syncedWord)); ok {
+		upTo, err := strconv.ParseInt(string(n), 10, 64)
+		return Record{Kind: Synced, ID: upTo}, err
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, err

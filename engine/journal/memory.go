@@ -78,6 +78,7 @@ func (h *History) Resume(run string) (*Journal, *Memory, error) {
 	m, whole, err := h.read(run)
 	if err == nil {
 		err = j.file.Truncate(whole)
+		j.size = whole
 		j.taken = m.Taken
 		for _, s := range m.Steps {
 			j.last = max(j.last, s.ID)
@@ -89,8 +90,8 @@ func (h *History) Resume(run string) (*Journal, *Memory, error) {
 	return j, m, nil
 }
 
-// read gives the memory and the length of the whole lines. A last line that is
-// not whole was never acted upon: it is not there.
+// read gives the memory and the length of the whole lines. What was lost with
+// the power before it was synced was never acted upon: it is not there.
 func (h *History) read(run string) (*Memory, int64, error) {
 	f, err := os.Open(filepath.Join(h.dir, run, journalFile))
 	if err != nil {
@@ -101,7 +102,7 @@ func (h *History) read(run string) (*Memory, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	m, whole := newMemory(), int64(0)
+	m, whole, marks := newMemory(), int64(0), false
 	in := bufio.NewReaderSize(f, 64<<10)
 	for {
 		line, err := readLine(in)
@@ -111,20 +112,59 @@ func (h *History) read(run string) (*Memory, int64, error) {
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", f.Name(), err)
 		}
+		if len(line) == 1 { // before a mark
+			whole++
+			continue
+		}
 		r, err := decode(line[:len(line)-1], seal)
+		if errors.Is(err, errChecksum) && m.neverSynced(in, whole, marks, seal) {
+			break
+		}
 		if err != nil {
-			if _, more := in.Peek(1); errors.Is(more, io.EOF) {
-				break
-			}
 			return nil, 0, fmt.Errorf("%s: after %d bytes: %w", f.Name(), whole, err)
 		}
 		m.add(r)
+		marks = marks || r.Kind == Synced
 		whole += int64(len(line))
 	}
 	if m.Run.ID == "" {
 		return nil, 0, fmt.Errorf("run %s: %w", run, ErrNotBegun)
 	}
 	return m, whole, nil
+}
+
+// neverSynced tells whether a bad line at an offset, and so all that is after it,
+// was still on its way to the disk when the power went: nothing valid follows,
+// or only what was written before a sync of it ended. A journal without marks
+// cannot tell that from damage.
+func (m *Memory) neverSynced(rest *bufio.Reader, at int64, marks bool, s sealer) bool {
+	valid, begun := false, map[int64]bool{}
+	for {
+		line, err := readLine(rest)
+		if errors.Is(err, io.EOF) {
+			return !valid || marks
+		}
+		if err != nil {
+			return false
+		}
+		r, err := decode(line[:len(line)-1], s)
+		if errors.Is(err, errChecksum) {
+			continue
+		}
+		valid = true
+		switch r.Kind {
+		case Intent:
+			begun[r.ID] = true
+		case Done, Failed: // acted upon: its intent was synced, and is lost
+			if m.byID[r.ID] == nil && !begun[r.ID] {
+				return false
+			}
+		case Synced:
+			if marks = true; r.ID > at {
+				return false
+			}
+		}
+	}
 }
 
 // readLine returns a line with its end, or io.EOF where the end is missing.

@@ -22,6 +22,8 @@ const (
 	RolledBack Kind = "rollback"
 	Undone     Kind = "undone" // a change is taken back, or needs not be: ID
 	Ended      Kind = "ended"  // last of a run: Code
+	// Synced is a mark and no record: so many bytes of the file (ID) were on disk before it was written.
+	Synced Kind = "synced"
 )
 
 // Place names where in a run something happens.
