@@ -36,12 +36,13 @@ type keptResult struct {
 
 // keptOutcome is what applying one change gave.
 type keptOutcome struct {
-	Changed bool              `json:",omitempty"`
-	Exec    *keptExec         `json:",omitempty"`
-	Outputs map[string]string `json:",omitempty"`
-	Missed  []change.Missed   `json:",omitempty"`
-	Aside   []string          `json:",omitempty"`
-	Notes   []string          `json:",omitempty"`
+	Changed  bool              `json:",omitempty"`
+	Rebooted bool              `json:",omitempty"`
+	Exec     *keptExec         `json:",omitempty"`
+	Outputs  map[string]string `json:",omitempty"`
+	Missed   []change.Missed   `json:",omitempty"`
+	Aside    []string          `json:",omitempty"`
+	Notes    []string          `json:",omitempty"`
 }
 
 type keptExec struct {
@@ -51,7 +52,7 @@ type keptExec struct {
 }
 
 func keepOutcome(o change.Outcome) keptOutcome {
-	k := keptOutcome{Changed: o.Changed, Outputs: o.Outputs, Missed: o.Missed, Aside: o.Aside, Notes: o.Notes}
+	k := keptOutcome{Changed: o.Changed, Rebooted: o.Rebooted, Outputs: o.Outputs, Missed: o.Missed, Aside: o.Aside, Notes: o.Notes}
 	if x := o.Exec; x != nil {
 		k.Exec = &keptExec{Code: x.Code, Signal: x.Signal, Stdout: x.Stdout.Bytes(), Stderr: x.Stderr.Bytes()}
 	}
@@ -59,7 +60,7 @@ func keepOutcome(o change.Outcome) keptOutcome {
 }
 
 func (k keptOutcome) outcome() change.Outcome {
-	o := change.Outcome{Changed: k.Changed, Outputs: k.Outputs, Missed: k.Missed, Aside: k.Aside, Notes: k.Notes}
+	o := change.Outcome{Changed: k.Changed, Rebooted: k.Rebooted, Outputs: k.Outputs, Missed: k.Missed, Aside: k.Aside, Notes: k.Notes}
 	if x := k.Exec; x != nil {
 		o.Exec = &conn.Result{Code: x.Code, Signal: x.Signal, Stdout: conn.Capture{Head: x.Stdout}, Stderr: conn.Capture{Head: x.Stderr}}
 	}

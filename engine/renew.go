@@ -60,32 +60,41 @@ func (r *run) redial(name string) func(context.Context) (conn.Conn, error) {
 	}
 }
 
-// rebooted goes on with a host that has booted: a new connection, no facts of
-// before, and the lock, which the boot has let expire soon.
+// rebooted goes on with a host that has booted: a new connection, the lock,
+// which the boot has let expire soon, and facts anew where there were any.
 func (r *run) rebooted(ctx context.Context, name, as string) error {
 	c, err := r.redial(name)(ctx)
 	if err != nil {
 		return err
 	}
-	l, ok := r.pool.link(name).conn.(*renewable)
+	l := r.pool.link(name)
+	old, ok := l.conn.(*renewable)
 	if !ok {
 		return fmt.Errorf("the connection to %s cannot be renewed", name)
 	}
-	l.renew(c)
-	r.host(name).forget()
-	if r.opt.Journal == nil {
+	old.renew(c)
+	if r.opt.Journal != nil {
+		lock, err := r.hold(ctx, name, as)
+		if err != nil {
+			return err
+		}
+		if err := lock.Refresh(ctx); err != nil {
+			return err
+		}
+	}
+	h := r.host(name)
+	if !h.forget() {
 		return nil
 	}
-	lock, err := r.hold(ctx, name, as)
-	if err != nil {
-		return err
-	}
-	return lock.Refresh(ctx)
+	_, err = h.gather(ctx, l, r.opt.Now)
+	return err
 }
 
-// forget drops the facts: they are gathered again when they are asked for.
-func (h *host) forget() {
+// forget drops the facts, and tells whether there were any.
+func (h *host) forget() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	had := h.gathered
 	h.gathered, h.scope = false, nil
+	return had
 }

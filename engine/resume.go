@@ -321,12 +321,17 @@ func (r *run) outcome(ctx context.Context, c conn.Conn, s *journal.Step, ch chan
 			return nil, false, doubt
 		}
 	}
-	where, err := change.Observe(ctx, r.onHost(s.At, s.Change.Host, c, s.Change.As), ch)
+	host := r.onHost(s.At, s.Change.Host, c, s.Change.As)
+	where, err := change.Observe(ctx, host, ch)
 	switch {
 	case err != nil:
 		return nil, false, err
 	case where == change.After:
-		return &change.Outcome{Changed: true}, true, nil
+		out := &change.Outcome{Changed: true}
+		if b, ok := ch.(*change.Reboot); ok {
+			out.Rebooted, err = true, b.Ready(ctx, host)
+		}
+		return out, err == nil, err
 	}
 	// At Neither the step is planned anew from what is there, as at Before.
 	return nil, true, nil

@@ -172,14 +172,43 @@ func (r *Reboot) try(ctx context.Context, h Host, was string) (string, error) {
 	anew := h
 	anew.Conn, anew.Reader = c, fresh
 	id, err := anew.bootID(ctx)
-	if err != nil || id == was || len(r.Test) == 0 {
+	if err != nil || id == was {
 		return id, err
 	}
-	res, err := fresh.Probe(ctx, r.Test...)
+	return id, r.tested(ctx, fresh)
+}
+
+func (r *Reboot) tested(ctx context.Context, host Looker) error {
+	if len(r.Test) == 0 {
+		return nil
+	}
+	res, err := host.Probe(ctx, r.Test...)
 	if err == nil && res.Code != 0 {
 		err = stepFailed(strings.Join(r.Test, " "), res)
 	}
-	return id, err
+	return err
+}
+
+// Ready waits for the rest of a reboot that Observe has found done: until the
+// host is back as it was asked for.
+func (r *Reboot) Ready(ctx context.Context, h Host) error {
+	limited, cancel := context.WithTimeout(ctx, r.limit())
+	defer cancel()
+	for {
+		err := r.tested(limited, h.read())
+		var lost *conn.LostError
+		switch {
+		case err == nil:
+			return sleep(ctx, r.Settle)
+		case errors.As(err, &lost) || ctx.Err() != nil:
+			return err
+		case sleep(limited, redialPause) == nil:
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			return &RebootError{What: "is back, but not ready", Limit: r.limit(), Err: err}
+		}
+	}
 }
 
 func (r *Reboot) effect(*Overlay) {}
