@@ -52,4 +52,5 @@ func TestHonestReboot(t *testing.T) {
 		require.NotEqual(t, strings.Split(boot, "\n")[i], strings.Split(boots(), "\n")[i])
 	}
 	t.Logf("%d forecasts: all came true, 0 were unknown", len(h))
+	rebootProgram(t, l, h[0], h[3])
 }
