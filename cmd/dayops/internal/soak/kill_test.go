@@ -159,6 +159,12 @@ func minus(a, b string) string {
 	return strings.Join(out, "  ")
 }
 
+// The short form has 20 kills.
+const (
+	journalKills = 14
+	momentKills  = 6
+)
+
 // TestKilled kills the controller and looks how the run ends.
 func TestKilled(t *testing.T) {
 	t.Parallel()
@@ -174,7 +180,16 @@ func (b *bench) atJournal(t *testing.T) {
 	start := time.Now()
 	if !long() {
 		points := []string{"before:9", "after:4", "half:13", "before:25", "after:12", "before:2", "after:3", "before:30", "half:20", "after:25", "before:5", "after:40"}
-		b.chain(func(n int) string { return points[n%len(points)] })
+		for b.kills < journalKills {
+			kills := b.kills
+			b.chain(func(n int) string {
+				if b.kills >= journalKills {
+					return "after:100000" // it comes to its end
+				}
+				return points[n%len(points)]
+			})
+			require.Greater(t, b.kills, kills, "nothing was killed")
+		}
 		t.Logf("%d kills in %s", b.kills, time.Since(start).Round(time.Second))
 		return
 	}
@@ -228,7 +243,7 @@ func (b *bench) single(point string) bool {
 // atRandom kills controllers, also those of resumes, at any moment.
 func (b *bench) atRandom(t *testing.T) {
 	b.t, b.kills = t, 0
-	n := 6
+	n := momentKills
 	if long() {
 		n = 200
 	}
