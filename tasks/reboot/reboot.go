@@ -52,7 +52,7 @@ func Define() *task.Definition {
 		Name: "reboot",
 		Doc:  "Starts a host anew and waits until it is back.",
 		Long: "The host is back when a new connection finds another boot id: one that only lost its network for a while does not pass for it. " +
-			"Facts are gathered anew afterwards where a later step needs them. A reboot needs approval, and by default reaches one host of a group at a time. " +
+			"Facts that the play has are gathered anew afterwards. A reboot needs approval, and by default reaches one host of a group at a time. " +
 			"The machine that dayops runs on is not rebooted. " +
 			"Not in dayops: connect_timeout, reboot_command, boot_time_command, search_paths.",
 		Example: `- name: A new kernel
