@@ -148,11 +148,11 @@ func words(c Change) ([]string, error) {
 }
 
 // bracketScript runs steps: $1 is how many words Do has, Do's words, then
-// Then's. Then is run by a keeper in a session of its own, which reads a pipe
-// that only Do's shell holds: whatever ends that shell, a signal nobody can
-// catch included, ends the pipe. The keeper does not carry the mark by which a
-// command is found and ended.
-const bracketScript = `exec 3>&1
+// Then's. Then is run by a keeper in a session of its own, which is there before
+// Do begins and reads a pipe that only Do's shell holds: whatever ends that shell,
+// a signal nobody can catch included, ends the pipe. The keeper does not carry the
+// mark by which a command is found and ended; Do's shell does.
+const bracketScript = `self=$0
 trap '' HUP PIPE
 step() { take=$1; shift
   left=$#
@@ -195,15 +195,19 @@ first() { # of the words: first N, or the rest
   steps stop "$@"
 }
 case $1 in
-  keep) shift
-    IFS= read -r said
-    first rest "$@"; then=$?
-    case $said in 0) [ $then = 0 ] || exit 121; exit 0;; 1) [ $then = 0 ] || exit 122; exit 120;; esac
-    exit 123;;
+  do) shift; first do "$@"; echo $? >&9; exit;;
+  keep) id=$2; shift 2
+    exec 3>&1
+    { exec 9>&1 1>&3 3>&-; export DAYOPS_ID="$id"; exec /bin/sh -c "$self" "$self" do "$@"; } | {
+      exec 1>&3 3>&-
+      IFS= read -r said
+      first rest "$@"; then=$?
+      case $said in 0) [ $then = 0 ] || exit 121; exit 0;; 1) [ $then = 0 ] || exit 122; exit 120;; esac
+      exit 123
+    }
+    exit $?;;
 esac
-self=$0
-{ exec 9>&1 1>&3 3>&-; first do "$@"; echo $? >&9; } |
-  ( unset DAYOPS_ID; exec 1>&3 3>&-; exec setsid /bin/sh -c "$self" "$self" keep "$@" )
+( id=$DAYOPS_ID; unset DAYOPS_ID; exec setsid /bin/sh -c "$self" "$self" keep "$id" "$@" ) </dev/null
 exit $?`
 
 func (b *Bracket) apply(ctx context.Context, h Host) (Outcome, error) {
