@@ -308,7 +308,8 @@ func Down(ctx context.Context, dir string) error {
 		return err
 	}
 	if _, err := os.Stat(lockPath(dir)); err != nil {
-		return nil // nothing was ever made here
+		_ = os.Remove(dir) // an empty folder is all that a boot killed at once may have made
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, downLimit)
 	defer cancel()
