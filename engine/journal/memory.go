@@ -269,16 +269,17 @@ func (m *Memory) Knows(step, host string) bool {
 	return slices.ContainsFunc(m.Steps, func(s *Step) bool { return s.At.Step == step && s.At.Host == host && !s.Again })
 }
 
-// Exit codes of runs that have ended and are not done all the same.
+// Exit codes of runs that have ended and are not done all the same. The program
+// has its own from here.
 const (
-	unreachable = 4 // a host was lost
-	refused     = 6
-	locked      = 11
-	interrupted = 130
+	CodeUnreachable = 4 // a host was lost
+	CodeRefused     = 6
+	CodeLocked      = 11
+	CodeInterrupted = 130
 )
 
 func notDone(code int) bool {
-	return slices.Contains([]int{unreachable, refused, locked, interrupted}, code)
+	return slices.Contains([]int{CodeUnreachable, CodeRefused, CodeLocked, CodeInterrupted}, code)
 }
 
 // GoesOn tells whether a resume takes the run up: it did not end, was

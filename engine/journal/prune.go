@@ -55,7 +55,7 @@ func (c Candidate) Stays(force bool) string {
 		return ""
 	case c.InDoubt:
 		return "left a change in doubt: it could be resumed"
-	case c.Code == interrupted:
+	case c.Code == CodeInterrupted:
 		return "was interrupted: it could be resumed"
 	case !c.Past:
 		return fmt.Sprintf("ended with exit %d: it could be resumed", c.Code)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dayops/dayops/engine"
+	"github.com/dayops/dayops/engine/journal"
 )
 
 // Exit codes. 2 and 4 are Ansible's, 3 and 130 restic's, 10 terraform's 2 moved out of the way.
@@ -14,14 +15,14 @@ const (
 	exitUnexpected   = 1
 	exitFailed       = 2
 	exitIncomplete   = 3
-	exitUnreachable  = 4
+	exitUnreachable  = journal.CodeUnreachable
 	exitUsage        = 5
-	exitRefused      = 6
+	exitRefused      = journal.CodeRefused
 	exitNotConverged = 7
 	exitStale        = 8
 	exitChanges      = 10
-	exitLocked       = 11
-	exitInterrupted  = 130
+	exitLocked       = journal.CodeLocked
+	exitInterrupted  = journal.CodeInterrupted
 )
 
 type exitCode struct {
